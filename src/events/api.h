@@ -1,8 +1,9 @@
-// The partitioned log: event hubs with partitions, and consumers with checkpoints. Everything an Event Hubs
-// client, a route or a built-in function reads goes through here; the store keeps it, in the commit that caused it.
+// The partitioned log: event hubs with partitions, and consumers with checkpoints. Everything an
+// Event Hubs client, a route or a built-in function reads goes through here; the store keeps it, in
+// the commit that caused it.
 //
-// Which event hubs exist, with how many partitions and which retention, is a matter of resources/. Here an event
-// hub is only a name for its partitions' streams.
+// Which event hubs exist, with how many partitions and which retention, is a matter of resources/.
+// Here an event hub is only a name for its partitions' streams.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ namespace doppel::events {
 
 using store::SequenceNumber;
 
-// Where events lie. `space` is an event namespace's resource name, or "hub:<hub name>" for a hub's built-in
-// endpoint ("events") and its internal feed ("activity", see hub/api.h).
+// Where events lie. `space` is an event namespace's resource name, or "hub:<hub name>" for a hub's
+// built-in endpoint ("events") and its internal feed ("activity", see hub/api.h).
 struct LogName {
   std::string space;
   std::string name;
@@ -39,8 +40,8 @@ struct Partition {
   auto operator<=>(const Partition&) const = default;
 };
 
-// One event, with what AMQP keeps apart (reference: OASIS AMQP 1.0 part 3, section 3.2). The body is bytes and is
-// never re-serialized. Maps keep the order of insertion on the wire.
+// One event, with what AMQP keeps apart (reference: OASIS AMQP 1.0 part 3, section 3.2). The body
+// is bytes and is never re-serialized. Maps keep the order of insertion on the wire.
 struct Event {
   using Properties = std::vector<std::pair<std::string, std::string>>;
 
@@ -66,7 +67,8 @@ struct StoredEvent {
   Event event;
 };
 
-// Compact binary form, version byte first (docs/wire/event-record.md). decode refuses what encode never writes.
+// Compact binary form, version byte first (docs/wire/event-record.md). decode refuses what encode
+// never writes.
 std::string encode(const Event& event);
 Result<Event> decode(std::string_view record);
 
@@ -79,12 +81,16 @@ std::string stream_name(const Partition& partition);
 void stage(store::WriteSet& changes, const Partition& partition, const Event& event);
 void stage(store::Transaction& tx, const Partition& partition, const Event& event);
 
-// Checkpoint of a durable consumer: the next sequence number it wants. Staged together with the effect of the events
-// before it, which is how built-in consumers take effect exactly once.
+// Checkpoint of a durable consumer: the next sequence number it wants. Staged together with the
+// effect of the events before it, which is how built-in consumers take effect exactly once.
 std::string checkpoint_key(std::string_view consumer, const Partition& partition);
-void stage_checkpoint(store::Transaction& tx, std::string_view consumer, const Partition& partition, SequenceNumber next);
+void stage_checkpoint(store::Transaction& tx, std::string_view consumer, const Partition& partition,
+                      SequenceNumber next);
+// What the keys of all checkpoints in one log begin with.
+std::string checkpoint_prefix(const LogName& log);
 // Nothing: the consumer never was here.
-Task<Result<std::optional<SequenceNumber>>> read_checkpoint(store::Transaction& tx, std::string_view consumer,
+Task<Result<std::optional<SequenceNumber>>> read_checkpoint(store::Transaction& tx,
+                                                            std::string_view consumer,
                                                             const Partition& partition);
 
 // Readers, waiters and retention. One per server. Any thread.
@@ -94,22 +100,29 @@ class EventLog : public store::Observer {
   ~EventLog() override;
 
   // From `from` on (or the oldest kept); empty when there is none yet.
-  Task<Result<std::vector<StoredEvent>>> read(Partition partition, SequenceNumber from, std::size_t count_max,
+  Task<Result<std::vector<StoredEvent>>> read(Partition partition, SequenceNumber from,
+                                              std::size_t count_max,
                                               std::size_t bytes_max = 1024 * 1024);
   store::StreamBounds bounds(const Partition& partition) const;
   Task<Result<SequenceNumber>> find_by_time(Partition partition, TimePoint time);
 
-  // Calls `wake` on `home` once, as soon as the partition holds an event with sequence >= `from` (at once if it
-  // does). Returns a ticket for cancel_wait; bounded by kWaitersMax (then: throttled).
+  // Calls `wake` on `home` once, as soon as the partition holds an event with sequence >= `from`
+  // (at once if it does). Returns a ticket for cancel_wait; bounded by kWaitersMax (then:
+  // throttled). A wake that is already posted when cancel_wait is called still comes, and after a
+  // failed flush everybody is woken for a new look. Waiters are cancelled before `home` goes away.
   using Ticket = std::uint64_t;
-  Result<Ticket> wait(const Partition& partition, SequenceNumber from, Executor& home, std::function<void()> wake);
+  Result<Ticket> wait(const Partition& partition, SequenceNumber from, Executor& home,
+                      std::function<void()> wake);
   void cancel_wait(Ticket ticket);
   // The same as a task: true when there is one, false when stopped.
   Task<bool> wait_for(Partition partition, SequenceNumber from, std::stop_token stop);
 
-  // Retention by time: forgets events older than `keep`, but never passes the checkpoint of a consumer in
-  // `protected_by`. Called by the server's housekeeping for each partition.
-  Task<Status> apply_retention(Partition partition, Duration keep, std::vector<std::string> protected_by);
+  // Retention by time: forgets events older than `keep`, but never passes the checkpoint of a
+  // consumer in `protected_by`; one that has none yet protects everything. Called by the server's
+  // housekeeping for each partition.
+  Task<Status> apply_retention(Partition partition, Duration keep,
+                               std::vector<std::string> protected_by);
+  // Forgets a log with its checkpoints; a log of that name made later begins anew.
   Task<Status> drop(LogName log, std::uint32_t partition_count);
 
   void on_commit(const store::CommitView& commit) override;
@@ -120,6 +133,7 @@ class EventLog : public store::Observer {
  private:
   struct Impl;
   store::Store& store_;
+  const Clock& clock_;
   std::unique_ptr<Impl> impl_;
 };
 

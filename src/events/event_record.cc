@@ -1,0 +1,248 @@
+// The bytes of one event as the store keeps them. The format and why it is as it is:
+// docs/wire/event-record.md.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "events/api.h"
+
+namespace doppel::events {
+namespace {
+
+constexpr unsigned char kFormatVersion = 1;
+
+// Which optional parts a record holds, in the order in which they follow the head.
+enum Part : unsigned {
+  kHasMessageId = 1u << 0,
+  kHasCorrelationId = 1u << 1,
+  kHasUserId = 1u << 2,
+  kHasTo = 1u << 3,
+  kHasContentType = 1u << 4,
+  kHasContentEncoding = 1u << 5,
+  kHasPartitionKey = 1u << 6,
+  kHasExpiry = 1u << 7,
+  kHasApplicationProperties = 1u << 8,
+  kHasAnnotations = 1u << 9,
+  kAllParts = (1u << 10) - 1,
+};
+
+struct TextPart {
+  Part bit;
+  std::string Event::* field;
+};
+constexpr std::array kTextParts = {
+    TextPart{kHasMessageId, &Event::message_id},
+    TextPart{kHasCorrelationId, &Event::correlation_id},
+    TextPart{kHasUserId, &Event::user_id},
+    TextPart{kHasTo, &Event::to},
+    TextPart{kHasContentType, &Event::content_type},
+    TextPart{kHasContentEncoding, &Event::content_encoding},
+    TextPart{kHasPartitionKey, &Event::partition_key},
+};
+
+// Names that nearly every hub event carries, written as one byte: their place here plus one. Only
+// ever append; a record on disk means a place in this list.
+constexpr std::array<std::string_view, 16> kKnownNames = {
+    "iothub-connection-device-id",
+    "iothub-connection-auth-method",
+    "iothub-connection-auth-generation-id",
+    "iothub-enqueuedtime",
+    "iothub-message-source",
+    "iothub-connection-module-id",
+    "iothub-message-schema",
+    "dt-dataschema",
+    "dt-subject",
+    "hubName",
+    "deviceId",
+    "moduleId",
+    "operationTimestamp",
+    "opType",
+    "generationId",
+    "iothub-creation-time-utc",
+};
+
+// 0: not in the list.
+unsigned code_of(std::string_view name) {
+  for (unsigned i = 0; i < kKnownNames.size(); ++i)
+    if (kKnownNames[i] == name) return i + 1;
+  return 0;
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+void append_text(std::string& out, std::string_view text) {
+  append_varint(out, text.size());
+  out.append(text);
+}
+
+void append_properties(std::string& out, const Event::Properties& properties) {
+  append_varint(out, properties.size());
+  for (const auto& [name, value] : properties) {
+    const unsigned code = code_of(name);
+    out.push_back(static_cast<char>(code));
+    if (code == 0) append_text(out, name);
+    append_text(out, value);
+  }
+}
+
+std::size_t size_bound(const Event& event) {
+  constexpr std::size_t kPerText = 12;  // lengths and codes, generously
+  std::size_t size = 64 + event.body.size();
+  for (const auto& part : kTextParts) size += (event.*part.field).size() + kPerText;
+  for (const auto* properties : {&event.application_properties, &event.annotations})
+    for (const auto& [name, value] : *properties) size += name.size() + value.size() + kPerText;
+  return size;
+}
+
+unsigned parts_of(const Event& event) {
+  unsigned parts = 0;
+  for (const auto& part : kTextParts)
+    if (!(event.*part.field).empty()) parts |= part.bit;
+  if (event.absolute_expiry) parts |= kHasExpiry;
+  if (!event.application_properties.empty()) parts |= kHasApplicationProperties;
+  if (!event.annotations.empty()) parts |= kHasAnnotations;
+  return parts;
+}
+
+// Reads from the front of what is left. After the first failure `reason` is set and the rest is
+// garbage.
+class Reader {
+ public:
+  explicit Reader(std::string_view left) : left_(left) {}
+
+  bool failed() const { return !reason_.empty(); }
+  std::string_view reason() const { return reason_; }
+  std::string_view rest() const { return left_; }
+
+  unsigned char byte() {
+    if (left_.empty()) {
+      refuse("ends early");
+      return 0;
+    }
+    const auto value = static_cast<unsigned char>(left_.front());
+    left_.remove_prefix(1);
+    return value;
+  }
+
+  std::string_view bytes(std::uint64_t count) {
+    if (count > left_.size()) {
+      refuse("a length passes the end");
+      return {};
+    }
+    const auto value = left_.substr(0, count);
+    left_.remove_prefix(count);
+    return value;
+  }
+
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const unsigned char next = byte();
+      if (failed()) return 0;
+      if (shift == 63 && next > 1) break;
+      value |= static_cast<std::uint64_t>(next & 0x7F) << shift;
+      if (next & 0x80) continue;
+      if (next == 0 && shift > 0) refuse("a number is longer than it needs to be");
+      return value;
+    }
+    refuse("a number is too big");
+    return 0;
+  }
+
+  std::string_view text() { return bytes(varint()); }
+
+  void refuse(std::string_view why) {
+    if (reason_.empty()) reason_ = why;
+    left_ = {};
+  }
+
+ private:
+  std::string_view left_;
+  std::string_view reason_;
+};
+
+void read_properties(Reader& in, Event::Properties& properties) {
+  const auto count = in.varint();
+  if (count == 0) return in.refuse("an empty list is written as absent");
+  if (count > in.rest().size()) return in.refuse("a count passes the end");
+  properties.reserve(std::min<std::uint64_t>(count, 64));  // a liar gets no more memory than this
+  for (std::uint64_t i = 0; i < count && !in.failed(); ++i) {
+    const unsigned code = in.byte();
+    if (code > kKnownNames.size()) return in.refuse("a name is not in the list");
+    const auto name = code == 0 ? in.text() : kKnownNames[code - 1];
+    if (code == 0 && code_of(name) != 0) return in.refuse("a listed name is spelled out");
+    const auto value = in.text();
+    properties.emplace_back(std::string(name), std::string(value));
+  }
+}
+
+std::optional<std::string_view> find_in(const Event::Properties& properties,
+                                        std::string_view name) {
+  for (const auto& [key, value] : properties)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string_view> Event::property(std::string_view name) const {
+  return find_in(application_properties, name);
+}
+
+std::optional<std::string_view> Event::annotation(std::string_view name) const {
+  return find_in(annotations, name);
+}
+
+std::string encode(const Event& event) {
+  const unsigned parts = parts_of(event);
+  std::string out;
+  out.reserve(size_bound(event));
+  out.push_back(static_cast<char>(kFormatVersion));
+  append_be(out, static_cast<std::uint16_t>(parts));
+  for (const auto& part : kTextParts)
+    if (parts & part.bit) append_text(out, event.*part.field);
+  if (event.absolute_expiry) {
+    append_be(out, static_cast<std::uint64_t>(event.absolute_expiry->time_since_epoch().count()));
+  }
+  if (parts & kHasApplicationProperties) append_properties(out, event.application_properties);
+  if (parts & kHasAnnotations) append_properties(out, event.annotations);
+  out.append(event.body);
+  return out;
+}
+
+Result<Event> decode(std::string_view record) {
+  Reader in(record);
+  Event event;
+  if (in.byte() != kFormatVersion)
+    return fail(Code::internal, "event record: not of a format this version knows");
+  const auto head = in.bytes(2);
+  const unsigned parts = in.failed() ? 0 : load_be<std::uint16_t>(head.data());
+  if (parts & ~kAllParts) in.refuse("a part is unknown");
+  for (const auto& part : kTextParts) {
+    if (!(parts & part.bit)) continue;
+    event.*part.field = in.text();
+    if ((event.*part.field).empty()) in.refuse("an empty text is written as absent");
+  }
+  if (parts & kHasExpiry) {
+    const auto expiry = in.bytes(8);
+    if (!in.failed()) {
+      const auto nanos = static_cast<std::int64_t>(load_be<std::uint64_t>(expiry.data()));
+      event.absolute_expiry = TimePoint(Duration(nanos));
+    }
+  }
+  if (parts & kHasApplicationProperties) read_properties(in, event.application_properties);
+  if (parts & kHasAnnotations) read_properties(in, event.annotations);
+  if (in.failed()) return fail(Code::internal, "event record: " + std::string(in.reason()));
+  event.body = in.rest();
+  return event;
+}
+
+}  // namespace doppel::events
