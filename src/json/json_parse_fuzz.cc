@@ -1,0 +1,23 @@
+// What the parser takes must come out of both writers and back again as the same value.
+#include <cstddef>
+#include <cstdint>
+
+#include "base/check.h"
+#include "base/encoding.h"
+#include "json/value.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace doppel;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto value = json::parse(text);
+  if (!value) return 0;
+  check(is_valid_utf8(text), "only UTF-8 is parsed");
+  const auto written = json::write(*value);
+  const auto again = json::parse(written);
+  check(again.has_value(), "what we write can be parsed");
+  check(json::equal(*value, *again), "what we write has the same value");
+  check(json::write(*again) == written, "writing twice gives the same text");
+  const auto pretty = json::parse(json::write_pretty(*value));
+  check(pretty && json::equal(*value, *pretty), "pretty text has the same value");
+  return 0;
+}
