@@ -11,21 +11,21 @@
 namespace doppel::mqtt {
 
 struct Will {
-  std::string topic;
-  std::string payload;
+  std::string topic{};
+  std::string payload{};
   std::uint8_t qos = 0;
   bool retain = false;
 };
 
 struct Connect {
-  std::string protocol_name;  // "MQTT"; anything else is refused by the session, not the decoder
+  std::string protocol_name{};  // "MQTT"; anything else is refused by the session, not the decoder
   std::uint8_t protocol_level = 4;
   bool clean_session = true;
   std::uint16_t keep_alive_s = 0;
-  std::string client_id;
-  std::optional<Will> will;
-  std::optional<std::string> user_name;
-  std::optional<std::string> password;
+  std::string client_id{};
+  std::optional<Will> will{};
+  std::optional<std::string> user_name{};
+  std::optional<std::string> password{};
 };
 
 // [MQTT-3.2.2-*]
@@ -47,9 +47,9 @@ struct Publish {
   bool dup = false;
   std::uint8_t qos = 0;
   bool retain = false;
-  std::string topic;
+  std::string topic{};
   std::uint16_t packet_id = 0;  // only with qos > 0
-  std::string payload;
+  std::string payload{};
 };
 
 struct Puback {
@@ -68,22 +68,22 @@ struct Pubcomp {
 struct Subscribe {
   std::uint16_t packet_id = 0;
   struct Filter {
-    std::string topic;
+    std::string topic{};
     std::uint8_t qos = 0;
   };
-  std::vector<Filter> filters;
+  std::vector<Filter> filters{};
 };
 
 inline constexpr std::uint8_t kSubscribeFailure = 0x80;
 
 struct Suback {
   std::uint16_t packet_id = 0;
-  std::vector<std::uint8_t> codes;  // granted QoS or kSubscribeFailure, one for each filter
+  std::vector<std::uint8_t> codes{};  // granted QoS or kSubscribeFailure, one for each filter
 };
 
 struct Unsubscribe {
   std::uint16_t packet_id = 0;
-  std::vector<std::string> topics;
+  std::vector<std::string> topics{};
 };
 
 struct Unsuback {
