@@ -1,0 +1,70 @@
+#include "store/stream_table.h"
+
+#include <mutex>
+#include <utility>
+
+namespace doppel::store {
+
+StreamTable::Position StreamTable::position(std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = streams_.find(name);
+  if (found == streams_.end()) return {};
+  return {.number = found->second->durable_number, .bounds = found->second->durable};
+}
+
+void StreamTable::reset(std::vector<Recovered::Stream> streams) {
+  const std::unique_lock lock(mutex_);
+  touched_.clear();
+  streams_.clear();
+  streams_.reserve(streams.size());
+  for (auto& recovered : streams) {
+    auto stream = std::make_unique<Stream>(Stream{.name = std::move(recovered.name),
+                                                  .number = recovered.number,
+                                                  .staged = recovered.bounds,
+                                                  .durable_number = recovered.number,
+                                                  .durable = recovered.bounds});
+    const std::string_view name = stream->name;
+    streams_.emplace(name, std::move(stream));
+  }
+}
+
+StreamTable::Stream* StreamTable::find(std::string_view name) {
+  const auto found = streams_.find(name);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+StreamTable::Stream& StreamTable::find_or_add(std::string_view name) {
+  if (auto* const known = find(name)) return *known;
+  auto stream = std::make_unique<Stream>(Stream{
+      .name = std::string(name), .number = 0, .staged = {}, .durable_number = 0, .durable = {}});
+  auto& added = *stream;
+  const std::unique_lock lock(mutex_);
+  streams_.emplace(added.name, std::move(stream));
+  return added;
+}
+
+void StreamTable::touch(Stream& stream) {
+  if (std::exchange(stream.is_touched, true)) return;
+  touched_.push_back(&stream);
+}
+
+std::vector<StreamHead>& StreamTable::touched_heads() {
+  heads_.clear();
+  for (const auto* stream : touched_)
+    heads_.push_back({.name = stream->name, .number = stream->number, .bounds = stream->staged});
+  return heads_;
+}
+
+void StreamTable::publish() {
+  if (touched_.empty()) return;
+  const std::unique_lock lock(mutex_);
+  for (auto* stream : touched_) {
+    stream->is_touched = false;
+    stream->durable_number = stream->number;
+    stream->durable = stream->staged;
+    if (stream->number == 0) streams_.erase(streams_.find(stream->name));
+  }
+  touched_.clear();
+}
+
+}  // namespace doppel::store
