@@ -1,16 +1,22 @@
-// What the parser takes must come out of both writers and back again as the same value.
+// Both readers take the same texts, and what they take must come out of both writers and back again
+// as the same value.
 #include <cstddef>
 #include <cstdint>
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "json/reader.h"
 #include "json/value.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace doppel;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto value = json::parse(text);
+  const auto fast = json::FastDocument::parse(text);
+  check(value.has_value() == fast.has_value(), "both readers take the same documents");
   if (!value) return 0;
+  const auto root = fast->value({});
+  check(root && json::write(*root) == json::write(*value), "both readers read the same");
   check(is_valid_utf8(text), "only UTF-8 is parsed");
   const auto written = json::write(*value);
   const auto again = json::parse(written);
