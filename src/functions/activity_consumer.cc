@@ -1,0 +1,267 @@
+#include "functions/activity_consumer.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "functions/dead_letters.h"
+#include "functions/parking.h"
+
+namespace doppel::functions {
+namespace {
+
+metrics::Counter& counter_of(Outcome outcome) {
+  static const auto counters = [] {
+    std::array<metrics::Counter*, kOutcomes> made{};
+    for (std::size_t i = 0; i < kOutcomes; ++i) {
+      made[i] = &metrics::counter("doppel_functions_events_total", "Events seen by the built-in functions, by outcome",
+                                  {{"outcome", std::string(to_string(static_cast<Outcome>(i)))}});
+    }
+    return made;
+  }();
+  return *counters[static_cast<std::size_t>(outcome)];
+}
+
+metrics::Counter& dead_letters() {
+  static auto& counter = metrics::counter("doppel_functions_dead_letters_total", "Events that became dead letters");
+  return counter;
+}
+
+// Whether trying the same thing later can help without anybody changing anything.
+bool is_transient(Code code) {
+  switch (code) {
+    case Code::conflict:
+    case Code::throttled:
+    case Code::timeout:
+    case Code::unavailable:
+    case Code::cancelled: return true;
+    case Code::invalid_argument:
+    case Code::unauthenticated:
+    case Code::forbidden:
+    case Code::not_found:
+    case Code::already_exists:
+    case Code::precondition_failed:
+    case Code::too_large:
+    case Code::quota_exceeded:
+    case Code::unsupported:
+    case Code::bad_gateway:
+    case Code::internal: return false;
+  }
+  return false;
+}
+
+std::string_view function_of(const events::Event& event) {
+  return event.annotation(hub::kMessageSource) == hub::kSourceLifecycle ? kDeleteFunction : kTelemetryFunction;
+}
+
+}  // namespace
+
+ActivityConsumer::ActivityConsumer(Deps deps, std::string app, AppSettings settings, HubName hub,
+                                   std::uint32_t partition)
+    : deps_(deps),
+      app_(std::move(app)),
+      settings_(std::move(settings)),
+      hub_(std::move(hub)),
+      source_{.log = hub::activity_log(hub_), .index = partition} {}
+
+std::string ActivityConsumer::consumer_name(std::string_view app) { return fmt::format("function:{}", app); }
+
+Task<void> ActivityConsumer::run(std::stop_token stop) {
+  Duration backoff = kBackoffMin;
+  bool is_loaded = false;
+  while (!stop.stop_requested()) {
+    Status step;
+    if (!is_loaded) {
+      step = co_await load_checkpoint();
+      is_loaded = step.has_value();
+    }
+    if (step) {
+      co_await look_at_parked();
+      // With nothing parked there is no reason to wake up but an event.
+      if (parked_.empty()) {
+        if (!co_await deps_.log.wait_for(source_, {next_.load()}, stop)) continue;
+      } else if (deps_.log.bounds(source_).next.value <= next_) {
+        co_await sleep_for(kParkedLookEvery, stop);
+        continue;
+      }
+      auto batch = co_await deps_.log.read(source_, {next_.load()}, kBatchEventsMax);
+      if (batch) {
+        step = co_await process(*batch, stop);
+      } else {
+        step = fail(std::move(batch.error()));
+      }
+    }
+    if (step) {
+      backoff = kBackoffMin;
+      continue;
+    }
+    if (stop.stop_requested()) break;
+    log::warn("functions.consumer_waits", {{"app", app_}, {"hub", hub_.view()}, {"partition", source_.index},
+                                           {"next", next_.load()}, {"reason", step.error().message}});
+    co_await sleep_for(backoff, stop);
+    backoff = std::min(backoff * 2, kBackoffMax);
+  }
+}
+
+Task<Status> ActivityConsumer::load_checkpoint() {
+  store::Transaction tx(deps_.store);
+  auto checkpoint = co_await events::read_checkpoint(tx, consumer_name(app_), source_);
+  if (!checkpoint) co_return fail(std::move(checkpoint.error()));
+  next_ = checkpoint->value_or(deps_.log.bounds(source_).first).value;
+  auto parked = co_await parked_devices(tx, app_, source_);
+  if (!parked) co_return fail(std::move(parked.error()));
+  parked_ = std::set<DeviceId>(parked->begin(), parked->end());
+  co_return Status{};
+}
+
+Task<Status> ActivityConsumer::process(const Batch& batch, std::stop_token stop) {
+  if (batch.empty()) co_return Status{};
+  auto taken = co_await take(batch.data(), batch.size());
+  if (taken || is_transient(taken.error().code)) co_return taken;
+  // One of them cannot be taken: find out which, without holding up the others.
+  for (const auto& stored : batch) {
+    if (auto alone = co_await process_alone(stored, stop); !alone) co_return alone;
+  }
+  co_return Status{};
+}
+
+Task<Status> ActivityConsumer::process_alone(const events::StoredEvent& stored, std::stop_token stop) {
+  Duration backoff = kBackoffMin;
+  for (int attempt = 1;; ++attempt) {
+    auto taken = co_await take(&stored, 1);
+    if (taken || is_transient(taken.error().code)) co_return taken;
+    if (attempt == kAttemptsMax) co_return co_await bury(stored, taken.error());
+    if (!co_await sleep_for(backoff, stop)) co_return fail(Code::cancelled, "the server stops");
+    backoff *= 2;
+  }
+}
+
+// One transaction: the effects of `count` events and the checkpoint behind them.
+Task<Status> ActivityConsumer::take(const events::StoredEvent* first, std::size_t count) {
+  store::Transaction tx(deps_.store);
+  Effects effects(tx, context());
+  std::vector<Outcome> outcomes;
+  std::set<DeviceId> parked = parked_;
+  for (const auto* stored = first; stored != first + count; ++stored) {
+    const DeviceId device(stored->event.annotation(hub::kConnectionDeviceId).value_or(""));
+    if (parked.contains(device)) {
+      // Older telemetry of this device goes first.
+      if (auto done = co_await unpark(tx, effects, device); !done) co_return done;
+      parked.erase(device);
+    }
+    auto outcome = co_await effects.apply(stored->event);
+    if (!outcome) co_return fail(std::move(outcome.error()));
+    outcomes.push_back(*outcome);
+    if (*outcome != Outcome::telemetry_parked) continue;
+    if (auto done = co_await park(tx, *stored); !done) co_return done;
+    parked.insert(device);
+  }
+  if (auto done = co_await effects.finish(); !done) co_return done;
+  const store::SequenceNumber next = (first + count - 1)->sequence.next();
+  events::stage_checkpoint(tx, consumer_name(app_), source_, next);
+  auto committed = co_await tx.commit();
+  if (!committed) co_return fail(std::move(committed.error()));
+  next_ = next.value;
+  parked_ = std::move(parked);
+  for (const Outcome outcome : outcomes) counter_of(outcome).add();
+  co_return Status{};
+}
+
+Task<Status> ActivityConsumer::park(store::Transaction& tx, const events::StoredEvent& stored) {
+  const DeviceId device(stored.event.annotation(hub::kConnectionDeviceId).value_or(""));
+  auto already = co_await parked_for(tx, app_, source_, device);
+  if (!already) co_return fail(std::move(already.error()));
+  if (already->size() >= kParkedEventsMax) {
+    auto& oldest = already->front();
+    const auto now = deps_.clock.now();
+    tx.erase(oldest.key);
+    stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, oldest.sequence),
+                                 .function = std::string(kTelemetryFunction),
+                                 .source = source_,
+                                 .sequence = oldest.sequence,
+                                 .failed_at = now,
+                                 .reason = fmt::format("more than {} events waited for a digital twin that is not there",
+                                                       kParkedEventsMax),
+                                 .attempts = 1,
+                                 .event = std::move(oldest.event)});
+    dead_letters().add();
+  }
+  stage_parked(tx, app_, source_, device, stored);
+  co_return Status{};
+}
+
+// Lets parked events of a device take effect, keeps them parked while their twin is missing, and buries what waited
+// too long.
+Task<Status> ActivityConsumer::unpark(store::Transaction& tx, Effects& effects, DeviceId device) {
+  auto parked = co_await parked_for(tx, app_, source_, device);
+  if (!parked) co_return fail(std::move(parked.error()));
+  const auto now = deps_.clock.now();
+  for (auto& waiting : *parked) {
+    auto outcome = co_await effects.apply(waiting.event);
+    if (!outcome) co_return fail(std::move(outcome.error()));
+    const bool is_late = now - waiting.enqueued >= kParkedFor;
+    if (*outcome == Outcome::telemetry_parked && !is_late) continue;
+    tx.erase(waiting.key);
+    if (*outcome != Outcome::telemetry_parked) continue;
+    stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, waiting.sequence),
+                                 .function = std::string(kTelemetryFunction),
+                                 .source = source_,
+                                 .sequence = waiting.sequence,
+                                 .failed_at = now,
+                                 .reason = "the digital twin of the device was not there for 10 minutes",
+                                 .attempts = 1,
+                                 .event = std::move(waiting.event)});
+    dead_letters().add();
+  }
+  co_return Status{};
+}
+
+// From time to time, without new events: has a twin that parked events wait for appeared, or are they too old?
+Task<void> ActivityConsumer::look_at_parked() {
+  if (parked_.empty() || deps_.clock.steady() - parked_looked_ < kParkedLookEvery) co_return;
+  parked_looked_ = deps_.clock.steady();
+  const std::set<DeviceId> devices = parked_;
+  for (const auto& device : devices) {
+    store::Transaction tx(deps_.store);
+    Effects effects(tx, context());
+    auto done = co_await unpark(tx, effects, device);
+    if (done) done = co_await effects.finish();
+    if (!done) continue;  // it stays parked and is looked at again
+    auto committed = co_await tx.commit();
+    if (!committed) continue;
+    store::Transaction after(deps_.store);
+    auto left = co_await parked_for(after, app_, source_, device);
+    if (left && left->empty()) parked_.erase(device);
+  }
+}
+
+Task<Status> ActivityConsumer::bury(const events::StoredEvent& stored, const Error& error) {
+  store::Transaction tx(deps_.store);
+  const auto now = deps_.clock.now();
+  const auto function = function_of(stored.event);
+  const std::string reason = error.message;
+  stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, stored.sequence),
+                               .function = std::string(function),
+                               .source = source_,
+                               .sequence = stored.sequence,
+                               .failed_at = now,
+                               .reason = reason,
+                               .attempts = kAttemptsMax,
+                               .event = stored.event});
+  const store::SequenceNumber next = stored.sequence.next();
+  events::stage_checkpoint(tx, consumer_name(app_), source_, next);
+  auto committed = co_await tx.commit();
+  if (!committed) co_return fail(std::move(committed.error()));
+  next_ = next.value;
+  dead_letters().add();
+  log::error("functions.dead_letter", {{"app", app_}, {"function", function}, {"hub", hub_.view()},
+                                       {"device_id", stored.event.annotation(hub::kConnectionDeviceId).value_or("")},
+                                       {"sequence", stored.sequence.value}, {"reason", reason}});
+  co_return Status{};
+}
+
+}  // namespace doppel::functions

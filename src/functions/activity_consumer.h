@@ -1,0 +1,78 @@
+// One built-in consumer: reads one partition of a hub's activity feed in order and lets it take effect on the twin
+// graph, each event exactly once, because the checkpoint is in the commit of the effect.
+//
+// Failures: a commit that cannot be made now is tried again with back-off for as long as it takes (the partition
+// waits, nothing is lost); an event that cannot be taken is tried kAttemptsMax times alone and then becomes a dead
+// letter, and the partition goes on.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/task.h"
+#include "events/api.h"
+#include "functions/effects.h"
+#include "functions/settings.h"
+#include "hub/api.h"
+#include "twins/api.h"
+
+namespace doppel::functions {
+
+inline constexpr std::size_t kBatchEventsMax = 256;
+inline constexpr int kAttemptsMax = 5;
+inline constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
+inline constexpr Duration kBackoffMax = std::chrono::seconds(10);
+inline constexpr Duration kParkedLookEvery = std::chrono::seconds(1);
+
+class ActivityConsumer {
+ public:
+  struct Deps {
+    store::Store& store;
+    events::EventLog& log;
+    hub::Hubs& hubs;
+    twins::TwinGraphs& twins;
+    const Clock& clock;
+  };
+
+  ActivityConsumer(Deps deps, std::string app, AppSettings settings, HubName hub, std::uint32_t partition);
+
+  // Runs until `stop`; on the executor of the caller, which alone uses this object.
+  Task<void> run(std::stop_token stop);
+
+  // The name under which the checkpoint is kept and which retention must not pass.
+  static std::string consumer_name(std::string_view app);
+
+  // For the operator: the next sequence number wanted, and the last failure. Any thread.
+  std::uint64_t next_sequence() const { return next_.load(std::memory_order_relaxed); }
+
+ private:
+  using Batch = std::vector<events::StoredEvent>;
+
+  Task<Status> load_checkpoint();
+  Task<Status> process(const Batch& batch, std::stop_token stop);
+  Task<Status> process_alone(const events::StoredEvent& stored, std::stop_token stop);
+  Task<Status> take(const events::StoredEvent* first, std::size_t count);
+  Task<Status> park(store::Transaction& tx, const events::StoredEvent& stored);
+  Task<Status> unpark(store::Transaction& tx, Effects& effects, DeviceId device);
+  Task<Status> bury(const events::StoredEvent& stored, const Error& error);
+  Task<void> look_at_parked();
+  Effects::Context context() { return {deps_.hubs, deps_.twins, settings_, hub_}; }
+
+  Deps deps_;
+  std::string app_;
+  AppSettings settings_;
+  HubName hub_;
+  events::Partition source_;
+  std::atomic<std::uint64_t> next_ = 0;
+  std::set<DeviceId> parked_;      // devices with parked events, as far as committed
+  SteadyTime parked_looked_{};
+};
+
+}  // namespace doppel::functions
