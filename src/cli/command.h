@@ -1,8 +1,9 @@
-// A command of `doppel` is one line of a table: its words, what it takes, and the function that runs it. grammar.cc
-// turns the tables into the command line (and is the only file that knows the argument parser).
+// A command of `doppel` is one line of a table: its words, what it takes, and the function that
+// runs it. grammar.cc turns the tables into the command line (and is the only file that knows the
+// argument parser).
 //
-// Commands follow the grammar of `az`, so that a command of the guide works with one word changed. They speak to the
-// server over its public HTTP APIs only.
+// Commands follow the grammar of `az`, so that a command of the guide works with one word changed.
+// They speak to the server over its public HTTP APIs only.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,8 @@ namespace doppel::cli {
 
 class Session;
 
-// One option. `names` as az writes them, e.g. "--name,-n"; its value is looked up by the first long name.
+// One option. `names` as az writes them, e.g. "--name,-n"; its value is looked up by the first long
+// name.
 struct Option {
   enum class Kind : std::uint8_t { value, values, flag };
   std::string names;
@@ -31,13 +33,17 @@ struct Option {
 // What the user typed after the command's words.
 class Arguments {
  public:
-  void add(std::string name, std::vector<std::string> values) { values_[std::move(name)] = std::move(values); }
+  void add(std::string name, std::vector<std::string> values) {
+    values_[std::move(name)] = std::move(values);
+  }
 
   bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
   std::optional<std::string> find(std::string_view name) const;
   // Empty when absent: for options that are required or have an empty default.
   std::string get(std::string_view name) const { return find(name).value_or(""); }
-  std::string get_or(std::string_view name, std::string_view fallback) const { return find(name).value_or(std::string(fallback)); }
+  std::string get_or(std::string_view name, std::string_view fallback) const {
+    return find(name).value_or(std::string(fallback));
+  }
   std::vector<std::string> all(std::string_view name) const;
 
  private:
@@ -48,7 +54,7 @@ class Arguments {
 using Output = std::optional<json::Value>;
 
 struct Command {
-  std::string words;    // "iot hub device-identity create"
+  std::string words;  // "iot hub device-identity create"
   std::string summary;
   std::vector<Option> options;
   std::function<Result<Output>(Session&, const Arguments&)> run;

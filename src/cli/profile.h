@@ -1,5 +1,5 @@
-// How the CLI reaches a server and who it is there: the file `cli-profile.json` (mode 0600) that the first start
-// writes into the data directory.
+// How the CLI reaches a server and who it is there: the file `cli-profile.json` (mode 0600) that
+// the first start writes into the data directory.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ Result<Profile> read_profile(const std::string& path);
 // Writes a temporary file beside it and renames, so that readers never see half of one.
 Status write_profile(const std::string& path, const Profile& profile);
 
-// $DOPPEL_DATA_DIR, else $XDG_DATA_HOME/doppel, else ~/.local/share/doppel; for root /var/lib/doppel.
+// $DOPPEL_DATA_DIR, else $XDG_DATA_HOME/doppel, else ~/.local/share/doppel; for root
+// /var/lib/doppel.
 std::string default_data_dir();
 std::string profile_path(const std::string& data_dir);
 

@@ -10,14 +10,18 @@
 namespace doppel::cli {
 namespace {
 
-// Every error body of our services, in order of likelihood (ARM and Digital Twins; hub; DPS; token endpoint).
+// Every error body of our services, in order of likelihood (ARM and Digital Twins; hub; DPS; token
+// endpoint).
 std::string message_of(const http::Response& response) {
   const auto body = json::parse(response.body);
   if (!body) return response.body.substr(0, 400);
   if (const auto* error = json::find(*body, "error"); error != nullptr && error->is_object()) {
-    std::string text = fmt::format("{}: {}", json::get_string_or(*error, "code", ""), json::get_string_or(*error, "message", ""));
-    if (const auto* details = json::find(*error, "details"); details != nullptr && details->is_array())
-      for (const auto& detail : details->get_array()) text += "\n  " + json::get_string_or(detail, "message", "");
+    std::string text = fmt::format("{}: {}", json::get_string_or(*error, "code", ""),
+                                   json::get_string_or(*error, "message", ""));
+    if (const auto* details = json::find(*error, "details");
+        details != nullptr && details->is_array())
+      for (const auto& detail : details->get_array())
+        text += "\n  " + json::get_string_or(detail, "message", "");
     return text;
   }
   for (const std::string_view member : {"Message", "message", "error_description"})
@@ -27,14 +31,22 @@ std::string message_of(const http::Response& response) {
 
 Code code_of(int status) {
   switch (status) {
-    case 400: return Code::invalid_argument;
-    case 401: return Code::unauthenticated;
-    case 403: return Code::forbidden;
-    case 404: return Code::not_found;
-    case 409: return Code::already_exists;
-    case 412: return Code::precondition_failed;
-    case 429: return Code::throttled;
-    default: return Code::unavailable;
+    case 400:
+      return Code::invalid_argument;
+    case 401:
+      return Code::unauthenticated;
+    case 403:
+      return Code::forbidden;
+    case 404:
+      return Code::not_found;
+    case 409:
+      return Code::already_exists;
+    case 412:
+      return Code::precondition_failed;
+    case 429:
+      return Code::throttled;
+    default:
+      return Code::unavailable;
   }
 }
 
@@ -42,16 +54,19 @@ Code code_of(int status) {
 
 Result<std::string> Session::token() {
   if (!token_.empty()) return token_;
-  HttpRequest request{.method = "POST",
-                      .url = fmt::format("{}/{}/oauth2/v2.0/token", profile_.base_url(), profile_.tenant),
-                      .headers = {},
-                      .body = fmt::format("grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
-                                          percent_encode(profile_.client_id), percent_encode(profile_.client_secret),
-                                          percent_encode("https://management.azure.com/.default"))};
+  HttpRequest request{
+      .method = "POST",
+      .url = fmt::format("{}/{}/oauth2/v2.0/token", profile_.base_url(), profile_.tenant),
+      .headers = {},
+      .body =
+          fmt::format("grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
+                      percent_encode(profile_.client_id), percent_encode(profile_.client_secret),
+                      percent_encode("https://management.azure.com/.default"))};
   request.headers.set("Content-Type", "application/x-www-form-urlencoded");
   auto response = transport_(std::move(request));
   if (!response) return fail(std::move(response.error()));
-  if (response->status != 200) return fail(code_of(response->status), "no token: " + message_of(*response));
+  if (response->status != 200)
+    return fail(code_of(response->status), "no token: " + message_of(*response));
   const auto body = json::parse(response->body);
   token_ = body ? json::get_string_or(*body, "access_token", "") : "";
   if (token_.empty()) return fail(Code::bad_gateway, "the token endpoint gave no access_token");
@@ -63,11 +78,12 @@ Result<http::Response> Session::send(const Call& call) {
   if (!bearer) return fail(std::move(bearer.error()));
   const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
   const bool has_version = call.path.find("api-version=") != std::string::npos;
-  HttpRequest request{.method = call.method,
-                      .url = profile_.base_url() + call.path +
-                             (has_version ? "" : fmt::format("{}api-version={}", joint, call.api_version)),
-                      .headers = {},
-                      .body = call.body ? json::write(*call.body) : ""};
+  HttpRequest request{
+      .method = call.method,
+      .url = profile_.base_url() + call.path +
+             (has_version ? "" : fmt::format("{}api-version={}", joint, call.api_version)),
+      .headers = {},
+      .body = call.body ? json::write(*call.body) : ""};
   request.headers.set("Authorization", "Bearer " + *bearer);
   request.headers.set("Accept", "application/json");
   if (!call.host.empty()) request.headers.set("Host", call.host);
@@ -93,7 +109,8 @@ Result<json::Array> Session::query_all(Call call) {
   for (std::string continuation;;) {
     const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
     HttpRequest request{.method = "POST",
-                        .url = fmt::format("{}{}{}api-version={}", profile_.base_url(), call.path, joint, call.api_version),
+                        .url = fmt::format("{}{}{}api-version={}", profile_.base_url(), call.path,
+                                           joint, call.api_version),
                         .headers = {},
                         .body = call.body ? json::write(*call.body) : R"({"query":"SELECT *"})"};
     request.headers.set("Authorization", "Bearer " + *bearer);
@@ -118,13 +135,16 @@ Result<json::Array> Session::list_all(Call call) {
     auto page = send_json(call);
     if (!page) return fail(std::move(page.error()));
     const auto* items = json::find(*page, "value");
-    if (items == nullptr || !items->is_array()) return fail(Code::bad_gateway, "the answer to a list has no `value`");
+    if (items == nullptr || !items->is_array())
+      return fail(Code::bad_gateway, "the answer to a list has no `value`");
     for (const auto& item : items->get_array()) all.push_back(item);
     const auto next = json::find_string(*page, "nextLink");
     if (!next || next->empty()) return all;
     // Root-relative from our services; an absolute one is ours too.
     const auto scheme = next->find("://");
-    call.path = scheme == std::string_view::npos ? std::string(*next) : std::string(next->substr(next->find('/', scheme + 3)));
+    call.path = scheme == std::string_view::npos
+                    ? std::string(*next)
+                    : std::string(next->substr(next->find('/', scheme + 3)));
   }
 }
 
@@ -133,24 +153,32 @@ std::string Session::group_path(const Arguments& args) const {
                      percent_encode(args.get_or("--resource-group", profile_.resource_group)));
 }
 
-std::string Session::resource_path(const Arguments& args, std::string_view type, std::string_view name) const {
+std::string Session::resource_path(const Arguments& args, std::string_view type,
+                                   std::string_view name) const {
   return fmt::format("{}/providers/{}/{}", group_path(args), type, percent_encode(name));
 }
 
-Result<std::string> Session::name_or_default(const Arguments& args, std::string_view option, const std::string& fallback) const {
+Result<std::string> Session::name_or_default(const Arguments& args, std::string_view option,
+                                             const std::string& fallback) const {
   auto name = args.get_or(option, fallback);
-  if (name.empty()) return fail(Code::invalid_argument, fmt::format("{} is needed: the CLI profile has no default for it", option));
+  if (name.empty())
+    return fail(Code::invalid_argument,
+                fmt::format("{} is needed: the CLI profile has no default for it", option));
   return name;
 }
 
-Result<std::string> Session::data_host(const Arguments& args, std::string_view option, const std::string& fallback,
-                                       std::string_view type, std::string_view member) {
+Result<std::string> Session::data_host(const Arguments& args, std::string_view option,
+                                       const std::string& fallback, std::string_view type,
+                                       std::string_view member) {
   auto name = name_or_default(args, option, fallback);
   if (!name) return name;
   // A host name is taken as it is.
-  if (name->find('.') != std::string::npos || name->find(':') != std::string::npos || *name == "localhost") return name;
+  if (name->find('.') != std::string::npos || name->find(':') != std::string::npos ||
+      *name == "localhost")
+    return name;
   // Resource names are unique in a subscription here, so the group need not be known.
-  auto all = list_all({.path = fmt::format("/subscriptions/{}/providers/{}", profile_.subscription, type)});
+  auto all = list_all(
+      {.path = fmt::format("/subscriptions/{}/providers/{}", profile_.subscription, type)});
   if (!all) return fail(std::move(all.error()));
   for (const auto& resource : *all) {
     if (!equal_ignoring_case(json::get_string_or(resource, "name", ""), *name)) continue;
@@ -164,23 +192,28 @@ Result<std::string> Session::hub_host(const Arguments& args) {
   return data_host(args, "--hub-name", profile_.hub, "Microsoft.Devices/IotHubs", "hostName");
 }
 Result<std::string> Session::dps_host(const Arguments& args) {
-  return data_host(args, "--dps-name", profile_.dps, "Microsoft.Devices/provisioningServices", "serviceOperationsHostName");
+  return data_host(args, "--dps-name", profile_.dps, "Microsoft.Devices/provisioningServices",
+                   "serviceOperationsHostName");
 }
 Result<std::string> Session::twins_host(const Arguments& args) {
-  return data_host(args, "--dt-name", profile_.twins_instance, "Microsoft.DigitalTwins/digitalTwinsInstances", "hostName");
+  return data_host(args, "--dt-name", profile_.twins_instance,
+                   "Microsoft.DigitalTwins/digitalTwinsInstances", "hostName");
 }
 
 Result<json::Value> parse_json_argument(std::string_view option, std::string_view text) {
   std::string content(text);
   const bool is_file_mark = text.starts_with('@');
   const std::string path(is_file_mark ? text.substr(1) : text);
-  if (std::ifstream file(path); file && (is_file_mark || (!text.starts_with('{') && !text.starts_with('[')))) {
+  if (std::ifstream file(path);
+      file && (is_file_mark || (!text.starts_with('{') && !text.starts_with('[')))) {
     content.assign(std::istreambuf_iterator<char>(file), {});
   } else if (is_file_mark) {
     return fail(Code::invalid_argument, fmt::format("{}: cannot read {}", option, path));
   }
   auto value = json::parse(content, {.depth_max = 64, .size_max = 64 * 1024 * 1024});
-  if (!value) return fail(Code::invalid_argument, fmt::format("{} takes JSON, or a file that holds it: {}", option, value.error().message));
+  if (!value)
+    return fail(Code::invalid_argument, fmt::format("{} takes JSON, or a file that holds it: {}",
+                                                    option, value.error().message));
   return value;
 }
 

@@ -1,4 +1,5 @@
-// One run of the CLI against one server: bearer token, requests, and the names a command may leave out.
+// One run of the CLI against one server: bearer token, requests, and the names a command may leave
+// out.
 #pragma once
 
 #include <functional>
@@ -17,8 +18,8 @@ namespace doppel::cli {
 // Blocking HTTPS; the real one is in cli/http_transport.cc, tests have their own.
 struct HttpRequest {
   std::string method;
-  std::string url;            // where to connect
-  http::Headers headers;      // Host included when it differs from the URL's
+  std::string url;        // where to connect
+  http::Headers headers;  // Host included when it differs from the URL's
   std::string body;
 };
 using Transport = std::function<Result<http::Response>(HttpRequest)>;
@@ -30,20 +31,22 @@ inline constexpr std::string_view kTwinsVersion = "2023-10-31";
 
 class Session {
  public:
-  Session(Profile profile, Transport transport) : profile_(std::move(profile)), transport_(std::move(transport)) {}
+  Session(Profile profile, Transport transport)
+      : profile_(std::move(profile)), transport_(std::move(transport)) {}
 
   const Profile& profile() const { return profile_; }
 
   struct Call {
     std::string method = "GET";
-    std::string path;                        // with '/', query without api-version allowed
+    std::string path;  // with '/', query without api-version allowed
     std::string_view api_version = kArmVersion;
-    std::string host = {};                   // Host header; empty: the server's own
+    std::string host = {};  // Host header; empty: the server's own
     std::optional<json::Value> body = std::nullopt;
     std::string if_match = {};
     std::string content_type = "application/json";
   };
-  // Sends with a bearer token; an answer of 400 and above becomes an Error with the service's own words.
+  // Sends with a bearer token; an answer of 400 and above becomes an Error with the service's own
+  // words.
   Result<http::Response> send(const Call& call);
   // The same with the answer's JSON; null for an empty answer.
   Result<json::Value> send_json(const Call& call);
@@ -54,10 +57,12 @@ class Session {
 
   // Paths of resources; a name left out is the profile's.
   std::string group_path(const Arguments& args) const;
-  std::string resource_path(const Arguments& args, std::string_view type, std::string_view name) const;
+  std::string resource_path(const Arguments& args, std::string_view type,
+                            std::string_view name) const;
 
   // What an option says, else the profile's default, else an error that names the option.
-  Result<std::string> name_or_default(const Arguments& args, std::string_view option, const std::string& fallback) const;
+  Result<std::string> name_or_default(const Arguments& args, std::string_view option,
+                                      const std::string& fallback) const;
 
   // Host names of the data planes, asked from the resource manager once.
   Result<std::string> hub_host(const Arguments& args);
@@ -66,8 +71,9 @@ class Session {
 
  private:
   Result<std::string> token();
-  Result<std::string> data_host(const Arguments& args, std::string_view option, const std::string& fallback,
-                                std::string_view type, std::string_view member);
+  Result<std::string> data_host(const Arguments& args, std::string_view option,
+                                const std::string& fallback, std::string_view type,
+                                std::string_view member);
 
   Profile profile_;
   Transport transport_;

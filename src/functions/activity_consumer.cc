@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "functions/api.h"
 #include "functions/dead_letters.h"
 #include "functions/parking.h"
 
@@ -18,7 +19,8 @@ metrics::Counter& counter_of(Outcome outcome) {
   static const auto counters = [] {
     std::array<metrics::Counter*, kOutcomes> made{};
     for (std::size_t i = 0; i < kOutcomes; ++i) {
-      made[i] = &metrics::counter("doppel_functions_events_total", "Events seen by the built-in functions, by outcome",
+      made[i] = &metrics::counter("doppel_functions_events_total",
+                                  "Events seen by the built-in functions, by outcome",
                                   {{"outcome", std::string(to_string(static_cast<Outcome>(i)))}});
     }
     return made;
@@ -27,7 +29,8 @@ metrics::Counter& counter_of(Outcome outcome) {
 }
 
 metrics::Counter& dead_letters() {
-  static auto& counter = metrics::counter("doppel_functions_dead_letters_total", "Events that became dead letters");
+  static auto& counter =
+      metrics::counter("doppel_functions_dead_letters_total", "Events that became dead letters");
   return counter;
 }
 
@@ -38,7 +41,8 @@ bool is_transient(Code code) {
     case Code::throttled:
     case Code::timeout:
     case Code::unavailable:
-    case Code::cancelled: return true;
+    case Code::cancelled:
+      return true;
     case Code::invalid_argument:
     case Code::unauthenticated:
     case Code::forbidden:
@@ -49,13 +53,15 @@ bool is_transient(Code code) {
     case Code::quota_exceeded:
     case Code::unsupported:
     case Code::bad_gateway:
-    case Code::internal: return false;
+    case Code::internal:
+      return false;
   }
   return false;
 }
 
 std::string_view function_of(const events::Event& event) {
-  return event.annotation(hub::kMessageSource) == hub::kSourceLifecycle ? kDeleteFunction : kTelemetryFunction;
+  return event.annotation(hub::kMessageSource) == hub::kSourceLifecycle ? kDeleteFunction
+                                                                        : kTelemetryFunction;
 }
 
 }  // namespace
@@ -68,7 +74,9 @@ ActivityConsumer::ActivityConsumer(Deps deps, std::string app, AppSettings setti
       hub_(std::move(hub)),
       source_{.log = hub::activity_log(hub_), .index = partition} {}
 
-std::string ActivityConsumer::consumer_name(std::string_view app) { return fmt::format("function:{}", app); }
+std::string ActivityConsumer::consumer_name(std::string_view app) {
+  return fmt::format("function:{}", app);
+}
 
 Task<void> ActivityConsumer::run(std::stop_token stop) {
   Duration backoff = kBackoffMin;
@@ -100,8 +108,11 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
       continue;
     }
     if (stop.stop_requested()) break;
-    log::warn("functions.consumer_waits", {{"app", app_}, {"hub", hub_.view()}, {"partition", source_.index},
-                                           {"next", next_.load()}, {"reason", step.error().message}});
+    log::warn("functions.consumer_waits", {{"app", app_},
+                                           {"hub", hub_.view()},
+                                           {"partition", source_.index},
+                                           {"next", next_.load()},
+                                           {"reason", step.error().message}});
     co_await sleep_for(backoff, stop);
     backoff = std::min(backoff * 2, kBackoffMax);
   }
@@ -129,7 +140,8 @@ Task<Status> ActivityConsumer::process(const Batch& batch, std::stop_token stop)
   co_return Status{};
 }
 
-Task<Status> ActivityConsumer::process_alone(const events::StoredEvent& stored, std::stop_token stop) {
+Task<Status> ActivityConsumer::process_alone(const events::StoredEvent& stored,
+                                             std::stop_token stop) {
   Duration backoff = kBackoffMin;
   for (int attempt = 1;; ++attempt) {
     auto taken = co_await take(&stored, 1);
@@ -179,23 +191,25 @@ Task<Status> ActivityConsumer::park(store::Transaction& tx, const events::Stored
     auto& oldest = already->front();
     const auto now = deps_.clock.now();
     tx.erase(oldest.key);
-    stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, oldest.sequence),
-                                 .function = std::string(kTelemetryFunction),
-                                 .source = source_,
-                                 .sequence = oldest.sequence,
-                                 .failed_at = now,
-                                 .reason = fmt::format("more than {} events waited for a digital twin that is not there",
-                                                       kParkedEventsMax),
-                                 .attempts = 1,
-                                 .event = std::move(oldest.event)});
+    stage_dead_letter(
+        tx, app_,
+        {.id = dead_letter_id(now, source_, oldest.sequence),
+         .function = std::string(kTelemetryFunction),
+         .source = source_,
+         .sequence = oldest.sequence,
+         .failed_at = now,
+         .reason = fmt::format("more than {} events waited for a digital twin that is not there",
+                               kParkedEventsMax),
+         .attempts = 1,
+         .event = std::move(oldest.event)});
     dead_letters().add();
   }
   stage_parked(tx, app_, source_, device, stored);
   co_return Status{};
 }
 
-// Lets parked events of a device take effect, keeps them parked while their twin is missing, and buries what waited
-// too long.
+// Lets parked events of a device take effect, keeps them parked while their twin is missing, and
+// buries what waited too long.
 Task<Status> ActivityConsumer::unpark(store::Transaction& tx, Effects& effects, DeviceId device) {
   auto parked = co_await parked_for(tx, app_, source_, device);
   if (!parked) co_return fail(std::move(parked.error()));
@@ -207,20 +221,22 @@ Task<Status> ActivityConsumer::unpark(store::Transaction& tx, Effects& effects, 
     if (*outcome == Outcome::telemetry_parked && !is_late) continue;
     tx.erase(waiting.key);
     if (*outcome != Outcome::telemetry_parked) continue;
-    stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, waiting.sequence),
-                                 .function = std::string(kTelemetryFunction),
-                                 .source = source_,
-                                 .sequence = waiting.sequence,
-                                 .failed_at = now,
-                                 .reason = "the digital twin of the device was not there for 10 minutes",
-                                 .attempts = 1,
-                                 .event = std::move(waiting.event)});
+    stage_dead_letter(tx, app_,
+                      {.id = dead_letter_id(now, source_, waiting.sequence),
+                       .function = std::string(kTelemetryFunction),
+                       .source = source_,
+                       .sequence = waiting.sequence,
+                       .failed_at = now,
+                       .reason = "the digital twin of the device was not there for 10 minutes",
+                       .attempts = 1,
+                       .event = std::move(waiting.event)});
     dead_letters().add();
   }
   co_return Status{};
 }
 
-// From time to time, without new events: has a twin that parked events wait for appeared, or are they too old?
+// From time to time, without new events: has a twin that parked events wait for appeared, or are
+// they too old?
 Task<void> ActivityConsumer::look_at_parked() {
   if (parked_.empty() || deps_.clock.steady() - parked_looked_ < kParkedLookEvery) co_return;
   parked_looked_ = deps_.clock.steady();
@@ -244,23 +260,28 @@ Task<Status> ActivityConsumer::bury(const events::StoredEvent& stored, const Err
   const auto now = deps_.clock.now();
   const auto function = function_of(stored.event);
   const std::string reason = error.message;
-  stage_dead_letter(tx, app_, {.id = dead_letter_id(now, source_, stored.sequence),
-                               .function = std::string(function),
-                               .source = source_,
-                               .sequence = stored.sequence,
-                               .failed_at = now,
-                               .reason = reason,
-                               .attempts = kAttemptsMax,
-                               .event = stored.event});
+  stage_dead_letter(tx, app_,
+                    {.id = dead_letter_id(now, source_, stored.sequence),
+                     .function = std::string(function),
+                     .source = source_,
+                     .sequence = stored.sequence,
+                     .failed_at = now,
+                     .reason = reason,
+                     .attempts = kAttemptsMax,
+                     .event = stored.event});
   const store::SequenceNumber next = stored.sequence.next();
   events::stage_checkpoint(tx, consumer_name(app_), source_, next);
   auto committed = co_await tx.commit();
   if (!committed) co_return fail(std::move(committed.error()));
   next_ = next.value;
   dead_letters().add();
-  log::error("functions.dead_letter", {{"app", app_}, {"function", function}, {"hub", hub_.view()},
-                                       {"device_id", stored.event.annotation(hub::kConnectionDeviceId).value_or("")},
-                                       {"sequence", stored.sequence.value}, {"reason", reason}});
+  log::error("functions.dead_letter",
+             {{"app", app_},
+              {"function", function},
+              {"hub", hub_.view()},
+              {"device_id", stored.event.annotation(hub::kConnectionDeviceId).value_or("")},
+              {"sequence", stored.sequence.value},
+              {"reason", reason}});
   co_return Status{};
 }
 

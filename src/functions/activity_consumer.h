@@ -1,9 +1,10 @@
-// One built-in consumer: reads one partition of a hub's activity feed in order and lets it take effect on the twin
-// graph, each event exactly once, because the checkpoint is in the commit of the effect.
+// One built-in consumer: reads one partition of a hub's activity feed in order and lets it take
+// effect on the twin graph, each event exactly once, because the checkpoint is in the commit of the
+// effect.
 //
-// Failures: a commit that cannot be made now is tried again with back-off for as long as it takes (the partition
-// waits, nothing is lost); an event that cannot be taken is tried kAttemptsMax times alone and then becomes a dead
-// letter, and the partition goes on.
+// Failures: a commit that cannot be made now is tried again with back-off for as long as it takes
+// (the partition waits, nothing is lost); an event that cannot be taken is tried kAttemptsMax times
+// alone and then becomes a dead letter, and the partition goes on.
 #pragma once
 
 #include <atomic>
@@ -41,7 +42,8 @@ class ActivityConsumer {
     const Clock& clock;
   };
 
-  ActivityConsumer(Deps deps, std::string app, AppSettings settings, HubName hub, std::uint32_t partition);
+  ActivityConsumer(Deps deps, std::string app, AppSettings settings, HubName hub,
+                   std::uint32_t partition);
 
   // Runs until `stop`; on the executor of the caller, which alone uses this object.
   Task<void> run(std::stop_token stop);
@@ -71,7 +73,7 @@ class ActivityConsumer {
   HubName hub_;
   events::Partition source_;
   std::atomic<std::uint64_t> next_ = 0;
-  std::set<DeviceId> parked_;      // devices with parked events, as far as committed
+  std::set<DeviceId> parked_;  // devices with parked events, as far as committed
   SteadyTime parked_looked_{};
 };
 

@@ -1,5 +1,6 @@
-// The function host: built-in functions with the behaviour of the public sample, webhooks, and their dead letters.
-// Which instance and settings a function app works with stands in its app settings (resources/).
+// The function host: built-in functions with the behaviour of the public sample, webhooks, and
+// their dead letters. Which instance and settings a function app works with stands in its app
+// settings (resources/).
 #pragma once
 
 #include <memory>
@@ -22,34 +23,39 @@ inline constexpr std::string_view kAllocationFunction = "DpsAdtAllocationFunc";
 inline constexpr std::string_view kTelemetryFunction = "DeviceTelemetryToTwinFunc";
 inline constexpr std::string_view kDeleteFunction = "DeleteDeviceInTwinFunc";
 
-// The answer to a custom allocation request (dps.md section 4), from a built-in function or a webhook.
+// The answer to a custom allocation request (dps.md section 4), from a built-in function or a
+// webhook.
 struct AllocationAnswer {
-  std::string hub_host_name;                       // of one of the request's linkedHubs
-  std::optional<hub::InitialTwin> initial_twin;    // replaces the enrollment's
-  std::optional<json::Value> payload;              // for the device
-  std::optional<std::pair<TwinsInstanceName, DigitalTwinId>> digital_twin;  // staged in the transaction
+  std::string hub_host_name;                     // of one of the request's linkedHubs
+  std::optional<hub::InitialTwin> initial_twin;  // replaces the enrollment's
+  std::optional<json::Value> payload;            // for the device
+  std::optional<std::pair<TwinsInstanceName, DigitalTwinId>>
+      digital_twin;  // staged in the transaction
 };
 
 struct FunctionError {
   int http_status = 500;
-  std::string body;                                // what the function said, for the operator and errorMessage
+  std::string body;  // what the function said, for the operator and errorMessage
 };
 
 class Functions {
  public:
   virtual ~Functions() = default;
 
-  // Whether `url` is one of our own function apps' address of the allocation function, with a good key: then it is
-  // called here, inside the caller's transaction, instead of over HTTPS. Returns the function app's name.
+  // Whether `url` is one of our own function apps' address of the allocation function, with a good
+  // key: then it is called here, inside the caller's transaction, instead of over HTTPS. Returns
+  // the function app's name.
   virtual std::optional<std::string> builtin_allocation_app(std::string_view url) const = 0;
 
-  // Runs DpsAdtAllocationFunc of `app` on the webhook body `request` and stages the digital twin in `tx`. A refusal
-  // of the function (400, 500 in the sample) is an Error whose message is its text and whose code is
-  // invalid_argument (400) or internal (500).
-  virtual Task<Result<AllocationAnswer>> allocate(store::Transaction& tx, std::string app, json::Value request) = 0;
+  // Runs DpsAdtAllocationFunc of `app` on the webhook body `request` and stages the digital twin in
+  // `tx`. A refusal of the function (400, 500 in the sample) is an Error whose message is its text
+  // and whose code is invalid_argument (400) or internal (500).
+  virtual Task<Result<AllocationAnswer>> allocate(store::Transaction& tx, std::string app,
+                                                  json::Value request) = 0;
 
   // Ties the staged digital twin to the identity made for it, in the same commit.
-  virtual Task<Status> bind(store::Transaction& tx, AllocationAnswer answer, twins::DeviceBinding binding) = 0;
+  virtual Task<Status> bind(store::Transaction& tx, AllocationAnswer answer,
+                            twins::DeviceBinding binding) = 0;
 };
 
 }  // namespace doppel::functions

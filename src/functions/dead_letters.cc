@@ -26,9 +26,11 @@ std::string to_text(const DeadLetter& letter) {
   return json::write(out);
 }
 
-Result<DeadLetter> from_text(std::string_view function, std::string_view id, std::string_view text) {
+Result<DeadLetter> from_text(std::string_view function, std::string_view id,
+                             std::string_view text) {
   auto parsed = json::parse(text, {.depth_max = 4, .size_max = store::kValueSizeMax});
-  if (!parsed) return fail(Code::internal, "a dead letter in the store is damaged: " + parsed.error().message);
+  if (!parsed)
+    return fail(Code::internal, "a dead letter in the store is damaged: " + parsed.error().message);
   const auto number = [&](std::string_view name) {
     const json::Value* value = json::find(*parsed, name);
     return value != nullptr ? json::to_int64(*value).value_or(0) : 0;
@@ -39,10 +41,12 @@ Result<DeadLetter> from_text(std::string_view function, std::string_view id, std
   return DeadLetter{
       .id = std::string(id),
       .function = std::string(function),
-      .source = {.log = {json::get_string_or(*parsed, "space", ""), json::get_string_or(*parsed, "log", "")},
+      .source = {.log = {json::get_string_or(*parsed, "space", ""),
+                         json::get_string_or(*parsed, "log", "")},
                  .index = static_cast<std::uint32_t>(number("partition"))},
       .sequence = {static_cast<std::uint64_t>(number("sequence"))},
-      .failed_at = parse_iso8601(json::get_string_or(*parsed, "failedAt", "")).value_or(TimePoint{}),
+      .failed_at =
+          parse_iso8601(json::get_string_or(*parsed, "failedAt", "")).value_or(TimePoint{}),
       .reason = json::get_string_or(*parsed, "reason", ""),
       .attempts = static_cast<std::uint32_t>(number("attempts")),
       .event = std::move(*event)};
@@ -50,20 +54,24 @@ Result<DeadLetter> from_text(std::string_view function, std::string_view id, std
 
 }  // namespace
 
-std::string dead_letter_id(TimePoint failed_at, const events::Partition& source, store::SequenceNumber sequence) {
-  return fmt::format("{:020}-{}-{}", failed_at.time_since_epoch().count(), source.index, sequence.value);
+std::string dead_letter_id(TimePoint failed_at, const events::Partition& source,
+                           store::SequenceNumber sequence) {
+  return fmt::format("{:020}-{}-{}", failed_at.time_since_epoch().count(), source.index,
+                     sequence.value);
 }
 
 void stage_dead_letter(store::Transaction& tx, std::string_view app, DeadLetter letter) {
   tx.put(letter_key(app, letter.function, letter.id), to_text(letter));
 }
 
-void stage_removal(store::Transaction& tx, std::string_view app, std::string_view function, std::string_view id) {
+void stage_removal(store::Transaction& tx, std::string_view app, std::string_view function,
+                   std::string_view id) {
   tx.erase(letter_key(app, function, id));
 }
 
-Task<Result<std::vector<DeadLetter>>> list_dead_letters(store::Transaction& tx, std::string app, std::string function,
-                                                        std::string after, std::size_t limit) {
+Task<Result<std::vector<DeadLetter>>> list_dead_letters(store::Transaction& tx, std::string app,
+                                                        std::string function, std::string after,
+                                                        std::size_t limit) {
   const std::string prefix = store::key({"function", app, "dead", function});
   const std::string first = after.empty() ? prefix : letter_key(app, function, after) + '\0';
   auto entries = co_await tx.scan(first, store::after_prefix(prefix), limit);
@@ -78,8 +86,8 @@ Task<Result<std::vector<DeadLetter>>> list_dead_letters(store::Transaction& tx, 
   co_return letters;
 }
 
-Task<Result<std::optional<DeadLetter>>> find_dead_letter(store::Transaction& tx, std::string app, std::string function,
-                                                         std::string id) {
+Task<Result<std::optional<DeadLetter>>> find_dead_letter(store::Transaction& tx, std::string app,
+                                                         std::string function, std::string id) {
   auto value = co_await tx.get(letter_key(app, function, id));
   if (!value) co_return fail(std::move(value.error()));
   if (!value->has_value()) co_return std::optional<DeadLetter>{};

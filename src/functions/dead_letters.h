@@ -1,4 +1,5 @@
-// Events a built-in function could not take: kept with the reason, visible, and replayable. Nothing is dropped.
+// Events a built-in function could not take: kept with the reason, visible, and replayable. Nothing
+// is dropped.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,12 @@
 
 namespace doppel::functions {
 
-// Oldest letters beyond this many in one function are a sign that nobody looks; new ones are kept all the same and a
-// warning is logged.
+// Oldest letters beyond this many in one function are a sign that nobody looks; new ones are kept
+// all the same and a warning is logged.
 inline constexpr std::size_t kDeadLettersWarn = 10'000;
 
 struct DeadLetter {
-  std::string id;            // unique and sortable by time within its function
+  std::string id;  // unique and sortable by time within its function
   std::string function;
   events::Partition source;
   store::SequenceNumber sequence;
@@ -31,15 +32,18 @@ struct DeadLetter {
 };
 
 void stage_dead_letter(store::Transaction& tx, std::string_view app, DeadLetter letter);
-void stage_removal(store::Transaction& tx, std::string_view app, std::string_view function, std::string_view id);
+void stage_removal(store::Transaction& tx, std::string_view app, std::string_view function,
+                   std::string_view id);
 
 // In order of failure, after `after` (an id; empty: from the start).
-Task<Result<std::vector<DeadLetter>>> list_dead_letters(store::Transaction& tx, std::string app, std::string function,
-                                                        std::string after, std::size_t limit);
-Task<Result<std::optional<DeadLetter>>> find_dead_letter(store::Transaction& tx, std::string app, std::string function,
-                                                         std::string id);
+Task<Result<std::vector<DeadLetter>>> list_dead_letters(store::Transaction& tx, std::string app,
+                                                        std::string function, std::string after,
+                                                        std::size_t limit);
+Task<Result<std::optional<DeadLetter>>> find_dead_letter(store::Transaction& tx, std::string app,
+                                                         std::string function, std::string id);
 
 // "<20 digits of failure time in ns>-<partition>-<sequence>".
-std::string dead_letter_id(TimePoint failed_at, const events::Partition& source, store::SequenceNumber sequence);
+std::string dead_letter_id(TimePoint failed_at, const events::Partition& source,
+                           store::SequenceNumber sequence);
 
 }  // namespace doppel::functions

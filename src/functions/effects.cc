@@ -29,15 +29,24 @@ std::optional<std::string> twin_named_by(const events::Event& deletion) {
 
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::telemetry_applied: return "telemetry_applied";
-    case Outcome::telemetry_without_twin: return "telemetry_without_twin";
-    case Outcome::telemetry_without_property: return "telemetry_without_property";
-    case Outcome::telemetry_of_earlier_device: return "telemetry_of_earlier_device";
-    case Outcome::telemetry_parked: return "telemetry_parked";
-    case Outcome::twin_deleted: return "twin_deleted";
-    case Outcome::twin_kept: return "twin_kept";
-    case Outcome::no_twin_to_delete: return "no_twin_to_delete";
-    case Outcome::ignored: return "ignored";
+    case Outcome::telemetry_applied:
+      return "telemetry_applied";
+    case Outcome::telemetry_without_twin:
+      return "telemetry_without_twin";
+    case Outcome::telemetry_without_property:
+      return "telemetry_without_property";
+    case Outcome::telemetry_of_earlier_device:
+      return "telemetry_of_earlier_device";
+    case Outcome::telemetry_parked:
+      return "telemetry_parked";
+    case Outcome::twin_deleted:
+      return "twin_deleted";
+    case Outcome::twin_kept:
+      return "twin_kept";
+    case Outcome::no_twin_to_delete:
+      return "no_twin_to_delete";
+    case Outcome::ignored:
+      return "ignored";
   }
   return "?";
 }
@@ -80,7 +89,8 @@ Task<Result<Outcome>> Effects::apply_telemetry(const events::Event& event, Devic
   auto found = co_await target_of(std::move(device));
   if (!found) co_return fail(std::move(found.error()));
   Target& target = **found;
-  if (!target.exists) co_return target.is_expected ? Outcome::telemetry_parked : Outcome::telemetry_without_twin;
+  if (!target.exists)
+    co_return target.is_expected ? Outcome::telemetry_parked : Outcome::telemetry_without_twin;
 
   const auto generation = event.annotation(hub::kConnectionGenerationId);
   if (target.made_for && generation && target.made_for->generation.view() != *generation)
@@ -91,7 +101,9 @@ Task<Result<Outcome>> Effects::apply_telemetry(const events::Event& event, Devic
   bool any = false;
   for (const auto& member : body->get_object()) {
     const std::string_view name(member.key().data(), member.key().size());
-    if (!context_.twins.check_property(context_.settings.instance, target.model, name, member.value())) continue;
+    if (!context_.twins.check_property(context_.settings.instance, target.model, name,
+                                       member.value()))
+      continue;
     target.pending.insert_or_assign(std::string(name), member.value());
     any = true;
   }
@@ -100,22 +112,27 @@ Task<Result<Outcome>> Effects::apply_telemetry(const events::Event& event, Devic
 
 Task<Result<Outcome>> Effects::apply_delete(const events::Event& event, DeviceId device) {
   const DigitalTwinId id(twin_named_by(event).value_or(device.str()));
-  // What was folded for any device that writes to this twin goes with it or stays with its new owner, in order.
+  // What was folded for any device that writes to this twin goes with it or stays with its new
+  // owner, in order.
   for (auto& [other, target] : targets_) {
     if (target.twin_id != id) continue;
-    if (auto settled = co_await settle(target); !settled) co_return fail(std::move(settled.error()));
+    if (auto settled = co_await settle(target); !settled)
+      co_return fail(std::move(settled.error()));
   }
   std::erase_if(targets_, [&](const auto& entry) { return entry.second.twin_id == id; });
 
   auto twin = co_await context_.twins.find_twin(tx_, context_.settings.instance, id);
   if (!twin) co_return fail(std::move(twin.error()));
   if (!twin->has_value()) co_return Outcome::no_twin_to_delete;
-  // A late event never removes the twin of a device that was provisioned again; a twin made by hand goes too.
+  // A late event never removes the twin of a device that was provisioned again; a twin made by hand
+  // goes too.
   const auto generation = event.property(hub::kGenerationIdProperty);
   const auto& made_for = (*twin)->made_for;
-  if (made_for && generation && made_for->generation.view() != *generation) co_return Outcome::twin_kept;
+  if (made_for && generation && made_for->generation.view() != *generation)
+    co_return Outcome::twin_kept;
 
-  auto removed = co_await context_.twins.remove_twin_and_relationships(tx_, context_.settings.instance, id);
+  auto removed =
+      co_await context_.twins.remove_twin_and_relationships(tx_, context_.settings.instance, id);
   if (!removed) co_return fail(std::move(removed.error()));
   co_return *removed ? Outcome::twin_deleted : Outcome::no_twin_to_delete;
 }
@@ -125,10 +142,12 @@ Task<Status> Effects::settle(Target& target) {
   std::vector<twins::PatchOperation> patch;
   for (auto& [name, value] : target.pending) {
     // `add` also sets a property that has no value yet, where the sample's `replace` would fail.
-    patch.push_back({.op = twins::PatchOperation::Op::add, .path = "/" + name, .value = std::move(value)});
+    patch.push_back(
+        {.op = twins::PatchOperation::Op::add, .path = "/" + name, .value = std::move(value)});
   }
   target.pending.clear();
-  auto patched = co_await context_.twins.patch_twin(tx_, context_.settings.instance, target.twin_id, std::move(patch));
+  auto patched = co_await context_.twins.patch_twin(tx_, context_.settings.instance, target.twin_id,
+                                                    std::move(patch));
   if (!patched) co_return fail(std::move(patched.error()));
   co_return Status{};
 }

@@ -1,8 +1,8 @@
-// What the two event-driven built-in functions do to the twin graph, for a batch of a hub's activity feed, inside
-// one transaction: DeviceTelemetryToTwinFunc and DeleteDeviceInTwinFunc.
+// What the two event-driven built-in functions do to the twin graph, for a batch of a hub's
+// activity feed, inside one transaction: DeviceTelemetryToTwinFunc and DeleteDeviceInTwinFunc.
 //
-// Telemetry of one batch is folded per digital twin, so that a busy device costs one patch a batch; a deletion first
-// settles what came before it. One Effects object lives for one transaction.
+// Telemetry of one batch is folded per digital twin, so that a busy device costs one patch a batch;
+// a deletion first settles what came before it. One Effects object lives for one transaction.
 #pragma once
 
 #include <map>
@@ -25,14 +25,15 @@ namespace doppel::functions {
 // What became of one event, for the counters.
 enum class Outcome : std::uint8_t {
   telemetry_applied,
-  telemetry_without_twin,      // the device has no digital twin and expects none
-  telemetry_without_property,  // nothing in the message fits a property of the model, or it is no JSON object
-  telemetry_of_earlier_device, // the digital twin was made for another generation
-  telemetry_parked,            // the digital twin is expected but not there yet
+  telemetry_without_twin,       // the device has no digital twin and expects none
+  telemetry_without_property,   // nothing in the message fits a property of the model, or it is no
+                                // JSON object
+  telemetry_of_earlier_device,  // the digital twin was made for another generation
+  telemetry_parked,             // the digital twin is expected but not there yet
   twin_deleted,
-  twin_kept,                   // the deletion was of another generation than the twin's
+  twin_kept,  // the deletion was of another generation than the twin's
   no_twin_to_delete,
-  ignored,                     // events of other kinds
+  ignored,  // events of other kinds
 };
 inline constexpr std::size_t kOutcomes = 9;
 std::string_view to_string(Outcome outcome);

@@ -10,25 +10,29 @@ namespace doppel::functions {
 namespace {
 
 std::string partition_prefix(std::string_view app, const events::Partition& source) {
-  return store::key({"function", app, "parked", source.log.space, source.log.name, fmt::format("{}", source.index)});
+  return store::key({"function", app, "parked", source.log.space, source.log.name,
+                     fmt::format("{}", source.index)});
 }
 
-std::string device_prefix(std::string_view app, const events::Partition& source, const DeviceId& device) {
+std::string device_prefix(std::string_view app, const events::Partition& source,
+                          const DeviceId& device) {
   return partition_prefix(app, source) + store::key({device.view()});
 }
 
 }  // namespace
 
-void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source, const DeviceId& device,
-                  const events::StoredEvent& stored) {
+void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source,
+                  const DeviceId& device, const events::StoredEvent& stored) {
   std::string value;
   append_be(value, static_cast<std::uint64_t>(stored.enqueued.time_since_epoch().count()));
   value += events::encode(stored.event);
-  tx.put(device_prefix(app, source, device) + store::key({store::number_part(stored.sequence.value)}), std::move(value));
+  tx.put(
+      device_prefix(app, source, device) + store::key({store::number_part(stored.sequence.value)}),
+      std::move(value));
 }
 
-Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::string app, events::Partition source,
-                                                  DeviceId device) {
+Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::string app,
+                                                  events::Partition source, DeviceId device) {
   // One more than may be parked: the limit is enforced when an event is added.
   auto entries = co_await tx.scan_prefix(device_prefix(app, source, device), kParkedEventsMax + 1);
   if (!entries) co_return fail(std::move(entries.error()));
@@ -48,7 +52,8 @@ Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::s
   co_return parked;
 }
 
-Task<Result<std::vector<DeviceId>>> parked_devices(store::Transaction& tx, std::string app, events::Partition source) {
+Task<Result<std::vector<DeviceId>>> parked_devices(store::Transaction& tx, std::string app,
+                                                   events::Partition source) {
   const std::string prefix = partition_prefix(app, source);
   const std::string last = store::after_prefix(prefix);
   std::vector<DeviceId> devices;
@@ -57,7 +62,8 @@ Task<Result<std::vector<DeviceId>>> parked_devices(store::Transaction& tx, std::
     if (!entries) co_return fail(std::move(entries.error()));
     if (entries->empty()) co_return devices;
     const auto parts = store::split_key(entries->front().key);
-    if (!parts || parts->size() < 2) co_return fail(Code::internal, "a parked event in the store is damaged");
+    if (!parts || parts->size() < 2)
+      co_return fail(Code::internal, "a parked event in the store is damaged");
     devices.emplace_back((*parts)[parts->size() - 2]);
     from = store::after_prefix(device_prefix(app, source, devices.back()));
   }

@@ -1,5 +1,6 @@
-// Telemetry whose digital twin is expected (the device twin names it) but not there yet waits here, at most
-// kParkedEventsMax events and kParkedFor a device; what does not fit or waits too long becomes a dead letter.
+// Telemetry whose digital twin is expected (the device twin names it) but not there yet waits here,
+// at most kParkedEventsMax events and kParkedFor a device; what does not fit or waits too long
+// becomes a dead letter.
 #pragma once
 
 #include <chrono>
@@ -26,12 +27,13 @@ struct ParkedEvent {
   events::Event event;
 };
 
-void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source, const DeviceId& device,
-                  const events::StoredEvent& stored);
+void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source,
+                  const DeviceId& device, const events::StoredEvent& stored);
 // The events parked for one device, oldest first.
-Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::string app, events::Partition source,
-                                                  DeviceId device);
+Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::string app,
+                                                  events::Partition source, DeviceId device);
 // Devices of a partition with anything parked, each once.
-Task<Result<std::vector<DeviceId>>> parked_devices(store::Transaction& tx, std::string app, events::Partition source);
+Task<Result<std::vector<DeviceId>>> parked_devices(store::Transaction& tx, std::string app,
+                                                   events::Partition source);
 
 }  // namespace doppel::functions

@@ -1,5 +1,5 @@
-// What a function app works with, read from its app settings as Azure keeps them (resources/): the sample's names
-// where it has them, ours beside.
+// What a function app works with, read from its app settings as Azure keeps them (resources/): the
+// sample's names where it has them, ours beside.
 #pragma once
 
 #include <map>
@@ -19,13 +19,14 @@ enum class OnModelChange : std::uint8_t { keep, replace, fail };
 inline constexpr std::string_view kSampleModel = "dtmi:contosocom:DigitalTwins:Thermostat;1";
 
 struct AppSettings {
-  TwinsInstanceName instance;                           // that ADT_SERVICE_URL names
-  Dtmi default_model{kSampleModel};                     // DEFAULT_MODEL_ID; empty: refuse
+  TwinsInstanceName instance;                              // that ADT_SERVICE_URL names
+  Dtmi default_model{kSampleModel};                        // DEFAULT_MODEL_ID; empty: refuse
   OnModelChange on_model_change = OnModelChange::replace;  // ON_MODEL_CHANGE, as the sample does
-  std::vector<HubName> hubs;                            // IOTHUB_NAMES, separated by commas; empty: all of the group
+  std::vector<HubName> hubs;  // IOTHUB_NAMES, separated by commas; empty: all of the group
 };
 
 // Errors: invalid_argument naming the setting and what it may hold.
-Result<AppSettings> read_settings(const resources::FunctionApp& app, const resources::Catalog& catalog);
+Result<AppSettings> read_settings(const resources::FunctionApp& app,
+                                  const resources::Catalog& catalog);
 
 }  // namespace doppel::functions

@@ -27,6 +27,9 @@
 #include "store/store.h"
 #include "store/transaction.h"
 
+// OpenSSL's certificate, opaque here.
+struct x509_st;
+
 namespace doppel::hub {
 
 inline constexpr std::uint32_t kActivityPartitions = 4;

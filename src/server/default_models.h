@@ -1,5 +1,6 @@
-// The models a new Digital Twins instance starts with: those the public integration sample works with (in our own
-// words), and the first version of its thermostat, which the allocation function falls back to.
+// The models a new Digital Twins instance starts with: those the public integration sample works
+// with (in our own words), and the first version of its thermostat, which the allocation function
+// falls back to.
 #pragma once
 
 #include <string_view>
