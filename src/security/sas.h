@@ -32,7 +32,11 @@ struct SasToken {
   std::int64_t expires_s = 0;  // Unix seconds
   std::string key_name;        // skn, decoded; empty when absent or empty
 
-  TimePoint expires() const { return TimePoint(std::chrono::seconds(expires_s)); }
+  // Far-off times are cut to what a TimePoint can hold (year 2255).
+  TimePoint expires() const {
+    constexpr std::int64_t kMax = 9'000'000'000;
+    return TimePoint(std::chrono::seconds(expires_s < kMax ? expires_s : kMax));
+  }
 };
 
 // How a key's text becomes the HMAC key: IoT Hub and DPS keys are base64, Event Hubs takes the text
