@@ -22,9 +22,9 @@ namespace doppel::http {
 // What is known of the connection a request or packet came by. Owned by the connection; outlives
 // the request.
 struct PeerInfo {
-  std::string address;  // "127.0.0.1:51234" or "[::1]:51234"
+  std::string address{};  // "127.0.0.1:51234" or "[::1]:51234"
   bool is_loopback = false;
-  std::string server_name;                // SNI, empty without
+  std::string server_name{};                // SNI, empty without
   x509_st* client_certificate = nullptr;  // the leaf the device presented, unverified; null without
   stack_st_X509* client_chain = nullptr;  // what else it sent, unverified
 };
@@ -45,18 +45,18 @@ class Headers {
 };
 
 struct Request {
-  std::string method;                                      // "GET"
-  std::string target;                                      // as sent: raw path and query
-  std::string path;                                        // raw path, still percent-encoded
-  std::vector<std::pair<std::string, std::string>> query;  // decoded; order kept
-  Headers headers;
-  std::string body;  // complete, chunking removed
+  std::string method{};                                      // "GET"
+  std::string target{};                                      // as sent: raw path and query
+  std::string path{};                                        // raw path, still percent-encoded
+  std::vector<std::pair<std::string, std::string>> query{};  // decoded; order kept
+  Headers headers{};
+  std::string body{};  // complete, chunking removed
   const PeerInfo* peer = nullptr;
-  std::string tracking_id;  // a fresh uuid: goes into logs, error bodies and x-ms-request-id
-  std::stop_token stop;     // requested when the peer is gone or the server stops
+  std::string tracking_id{};  // a fresh uuid: goes into logs, error bodies and x-ms-request-id
+  std::stop_token stop{};     // requested when the peer is gone or the server stops
 
   // Filled by the router: values of the {names} in the route, percent-decoded.
-  std::vector<std::pair<std::string, std::string>> params;
+  std::vector<std::pair<std::string, std::string>> params{};
 
   // Query keys and parameter names compare without case.
   std::optional<std::string_view> query_value(std::string_view name) const;
@@ -66,8 +66,8 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers headers;
-  std::string body;
+  Headers headers{};
+  std::string body{};
 
   static Response json(int status, std::string body);  // application/json; charset=utf-8
   static Response text(int status, std::string body);
