@@ -1,0 +1,175 @@
+#include "cli/grammar.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/output.h"
+
+namespace doppel::cli {
+namespace {
+
+constexpr const char* kVersion = DOPPEL_VERSION;
+constexpr int kExitRefused = 1, kExitUsage = 2, kExitNotFound = 3;
+
+// The values of one command's options while the parser fills them.
+struct Bound {
+  struct Slot {
+    std::string name;  // the first long name
+    std::vector<std::string> values;
+    bool is_set = false;
+  };
+  std::vector<std::unique_ptr<Slot>> slots;
+
+  Arguments arguments() const {
+    Arguments args;
+    for (const auto& slot : slots)
+      if (slot->is_set || !slot->values.empty()) args.add(slot->name, slot->values);
+    return args;
+  }
+};
+
+std::string first_name(std::string_view names) {
+  return std::string(names.substr(0, names.find(',')));
+}
+
+void bind(CLI::App& app, const std::vector<Option>& options, Bound& bound) {
+  for (const auto& option : options) {
+    auto& slot = *bound.slots.emplace_back(
+        std::make_unique<Bound::Slot>(Bound::Slot{.name = first_name(option.names), .values = {}}));
+    if (option.kind == Option::Kind::flag) {
+      app.add_flag(option.names, slot.is_set, option.help);
+      continue;
+    }
+    auto* made = app.add_option(option.names, slot.values, option.help);
+    if (option.kind == Option::Kind::value)
+      made->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (option.is_required) made->required();
+  }
+}
+
+// The (sub)command of `words`, made on the way.
+CLI::App& subcommand(CLI::App& root, std::string_view words) {
+  CLI::App* at = &root;
+  while (!words.empty()) {
+    const auto space = words.find(' ');
+    const std::string word(words.substr(0, space));
+    words = space == std::string_view::npos ? std::string_view{} : words.substr(space + 1);
+    CLI::App* next = at->get_subcommand_no_throw(word);
+    if (next == nullptr) {
+      next = at->add_subcommand(word);
+      if (!words.empty()) next->require_subcommand(1);
+    }
+    at = next;
+  }
+  return *at;
+}
+
+std::vector<Command> all_commands() {
+  std::vector<Command> all;
+  for (auto* table :
+       {group_commands, hub_commands, hub_routing_commands, dps_commands, enrollment_commands,
+        twins_commands, relationship_commands, function_commands, check_commands}) {
+    for (auto& command : table()) all.push_back(std::move(command));
+  }
+  return all;
+}
+
+struct Common {
+  std::string data_dir = default_data_dir();
+  std::string output = "json";
+};
+
+int run_command(const Command& command, const Arguments& args, const Common& common,
+                const std::function<Result<Session>(const std::string&)>& connect) {
+  auto session = connect(common.data_dir);
+  const auto refuse = [](const Error& error) {
+    std::cerr << "doppel: " << error.message << "\n";
+    return error.code == Code::not_found ? kExitNotFound : kExitRefused;
+  };
+  if (!session) return refuse(session.error());
+  auto output = command.run(*session, args);
+  if (!output) return refuse(output.error());
+  if (output->has_value() && !(*output)->is_null())
+    std::cout << (common.output == "table" ? as_table(**output, command.table_columns)
+                                           : as_json(**output));
+  return 0;
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, const std::vector<Program>& programs,
+        const std::function<Result<Session>(const std::string& data_dir)>& connect) {
+  CLI::App root{
+      "Doppel: Device Provisioning Service, IoT Hub, Digital Twins, Event Hubs and Functions in "
+      "one server.\n"
+      "Commands follow the grammar of az: `az dt twin show` is `doppel dt twin show`."};
+  root.name("doppel");
+  root.set_version_flag("--version", std::string("doppel ") + kVersion);
+  root.require_subcommand(1);
+  int status = 0;
+  Common common;
+  std::vector<std::unique_ptr<Bound>> bounds;
+
+  for (const auto& program : programs) {
+    CLI::App& app = *root.add_subcommand(program.name, program.summary);
+    Bound& bound = *bounds.emplace_back(std::make_unique<Bound>());
+    bind(app, program.options, bound);
+    if (program.name == "serve")
+      app.set_config("--config", "",
+                     "Read options from this file (TOML: option names without the dashes)");
+    app.callback([&status, &program, &bound] { status = program.run(bound.arguments()); });
+  }
+  const auto commands = all_commands();
+  for (const auto& command : commands) {
+    CLI::App& app = subcommand(root, command.words);
+    app.description(command.summary);
+    Bound& bound = *bounds.emplace_back(std::make_unique<Bound>());
+    bind(app, command.options, bound);
+    app.add_option("--data-dir", common.data_dir,
+                   "Data directory of the server, for its cli-profile.json")
+        ->capture_default_str();
+    app.add_option("-o,--output", common.output, "json or table")
+        ->check(CLI::IsMember({"json", "table"}));
+    app.callback([&status, &command, &bound, &common, &connect] {
+      status = run_command(command, bound.arguments(), common, connect);
+    });
+  }
+  static const std::map<std::string, std::string> kGroups = {
+      {"group", "Resource groups"},
+      {"iot", "IoT Hub and Device Provisioning Service"},
+      {"iot hub", "IoT hubs"},
+      {"iot hub device-identity", "Devices"},
+      {"iot hub device-twin", "Device twins"},
+      {"iot hub connection-string", "Connection strings"},
+      {"iot hub message-route", "Routes"},
+      {"iot hub message-endpoint", "Endpoints of routes"},
+      {"iot hub message-endpoint create", "Add an endpoint"},
+      {"iot dps", "Device Provisioning Service"},
+      {"iot dps linked-hub", "Linked hubs"},
+      {"iot dps enrollment", "Individual enrollments"},
+      {"iot dps enrollment-group", "Enrollment groups"},
+      {"iot dps registration", "What devices were assigned"},
+      {"dt", "Digital Twins"},
+      {"dt model", "Models"},
+      {"dt twin", "Digital twins"},
+      {"dt twin relationship", "Relationships"},
+      {"functionapp", "Functions"},
+      {"functionapp config", "Settings"},
+      {"functionapp config appsettings", "Application settings"},
+      {"functionapp dead-letter", "Events that failed"}};
+  for (const auto& [words, text] : kGroups) subcommand(root, words).description(text);
+
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = root.exit(error, std::cout, std::cerr);
+    return code == 0 ? 0 : kExitUsage;
+  }
+  return status;
+}
+
+}  // namespace doppel::cli
