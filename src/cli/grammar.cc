@@ -58,7 +58,8 @@ CLI::App& subcommand(CLI::App& root, std::string_view words) {
     const auto space = words.find(' ');
     const std::string word(words.substr(0, space));
     words = space == std::string_view::npos ? std::string_view{} : words.substr(space + 1);
-    CLI::App* next = at->get_subcommand_no_throw(word);
+    const auto found = at->get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
+    CLI::App* next = found.empty() ? nullptr : found.front();
     if (next == nullptr) {
       next = at->add_subcommand(word);
       if (!words.empty()) next->require_subcommand(1);
