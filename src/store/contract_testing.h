@@ -1,11 +1,16 @@
 // What the tests of every engine share: an executor with a thread, tasks driven to their end.
 #pragma once
 
+#include <cstdlib>
+#include <filesystem>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/check.h"
 #include "base/task.h"
 #include "base/worker.h"
 #include "store/store.h"
@@ -21,6 +26,27 @@ T run_on(Worker& worker, Task<T> task) {
       [&] { spawn(std::move(task), [&](T value) { yielded.set_value(std::move(value)); }); });
   return yielded.get_future().get();
 }
+
+// A folder that goes when the test ends.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    auto name = (std::filesystem::temp_directory_path() / "doppel-store-XXXXXX").string();
+    check(::mkdtemp(name.data()) != nullptr, "the temporary folder can be made");
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
 
 // Records what it is told, as text: "<version>: +key=value -key stream[sequence]=record".
 class RecordingObserver final : public Observer {

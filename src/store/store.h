@@ -58,12 +58,12 @@ struct WriteSet {
   // The snapshot the decision was made on. `required` keys must not have been written since:
   // present, absent or changed, any write after `read_version` makes the commit fail with conflict.
   // A read version older than the engine remembers is a conflict too.
-  CommitVersion read_version;
-  std::vector<std::string> required;
+  CommitVersion read_version = {};
+  std::vector<std::string> required = {};
 
-  std::vector<Put> puts;  // at most one change per key in puts and erases together
-  std::vector<std::string> erases;
-  std::vector<Append> appends;  // in this order within a stream
+  std::vector<Put> puts = {};  // at most one change per key in puts and erases together
+  std::vector<std::string> erases = {};
+  std::vector<Append> appends = {};  // in this order within a stream
 
   bool empty() const { return puts.empty() && erases.empty() && appends.empty(); }
 };
