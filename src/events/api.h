@@ -45,17 +45,17 @@ struct Partition {
 struct Event {
   using Properties = std::vector<std::pair<std::string, std::string>>;
 
-  std::string body;
-  Properties application_properties;  // values are strings on every path that IoT Hub knows
-  Properties annotations;             // iothub-connection-device-id, iothub-message-source, ...
-  std::string message_id;
-  std::string correlation_id;
-  std::string user_id;
-  std::string to;
-  std::string content_type;
-  std::string content_encoding;
-  std::string partition_key;
-  std::optional<TimePoint> absolute_expiry;
+  std::string body{};
+  Properties application_properties{};  // values are strings on every path that IoT Hub knows
+  Properties annotations{};             // iothub-connection-device-id, iothub-message-source, ...
+  std::string message_id{};
+  std::string correlation_id{};
+  std::string user_id{};
+  std::string to{};
+  std::string content_type{};
+  std::string content_encoding{};
+  std::string partition_key{};
+  std::optional<TimePoint> absolute_expiry{};
 
   std::optional<std::string_view> property(std::string_view name) const;
   std::optional<std::string_view> annotation(std::string_view name) const;
