@@ -1,10 +1,12 @@
-// IoT Hub as other folders see it: identities, device twins, messages and the events about them. One Hubs
-// object serves every hub of the server; `hub` is always the resource's name, never a host name.
+// IoT Hub as other folders see it: identities, device twins, messages and the events about them.
+// One Hubs object serves every hub of the server; `hub` is always the resource's name, never a host
+// name.
 //
-// Two feeds leave a hub. User routes copy messages and events to the built-in endpoint (log "events") and to event
-// hubs, as Azure does. Independent of them, every hub has an internal feed, log "activity" in space "hub:<name>",
-// of all telemetry and lifecycle events, one device always in one partition: built-in functions read that one, so
-// telemetry and deletion of a device reach them in order whatever routes exist.
+// Two feeds leave a hub. User routes copy messages and events to the built-in endpoint (log
+// "events") and to event hubs, as Azure does. Independent of them, every hub has an internal feed,
+// log "activity" in space "hub:<name>", of all telemetry and lifecycle events, one device always in
+// one partition: built-in functions read that one, so telemetry and deletion of a device reach them
+// in order whatever routes exist.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +35,8 @@ struct x509_st;
 namespace doppel::hub {
 
 inline constexpr std::uint32_t kActivityPartitions = 4;
-inline constexpr std::size_t kMessageSizeMax = 256 * 1024;  // body and properties; iot-hub.md section 1.4
+inline constexpr std::size_t kMessageSizeMax =
+    256 * 1024;  // body and properties; iot-hub.md section 1.4
 inline constexpr std::size_t kDeviceIdSizeMax = 128;
 
 enum class DeviceStatus : std::uint8_t { enabled, disabled };
@@ -41,69 +44,71 @@ enum class AuthenticationType : std::uint8_t { sas, self_signed, certificate_aut
 
 struct Authentication {
   AuthenticationType type = AuthenticationType::sas;
-  std::string primary_key;           // base64; empty: generate (create) or keep (update)
-  std::string secondary_key;
-  std::string primary_thumbprint;    // hex, SHA-1 or SHA-256
-  std::string secondary_thumbprint;
+  std::string primary_key{};  // base64; empty: generate (create) or keep (update)
+  std::string secondary_key{};
+  std::string primary_thumbprint{};  // hex, SHA-1 or SHA-256
+  std::string secondary_thumbprint{};
 };
 
 // An identity: a device's, or a module's when `module_id` is set (iot-hub.md section 6).
 struct Identity {
-  DeviceId device_id;
-  ModuleId module_id;
-  GenerationId generation;
-  Etag etag;                         // without quotes
+  DeviceId device_id{};
+  ModuleId module_id{};
+  GenerationId generation{};
+  Etag etag{};  // without quotes
   DeviceStatus status = DeviceStatus::enabled;
-  std::string status_reason;
-  TimePoint status_updated{};        // epoch: never
-  Authentication authentication;
+  std::string status_reason{};
+  TimePoint status_updated{};  // epoch: never
+  Authentication authentication{};
   bool iot_edge = false;
-  std::string device_scope;
+  std::string device_scope{};
 };
 
-// A device twin's own content (identity fields are joined in when it is shown). `desired` and `reported` are
-// without $metadata and $version.
+// A device twin's own content (identity fields are joined in when it is shown). `desired` and
+// `reported` are without $metadata and $version.
 struct DeviceTwin {
-  json::Object tags;
-  json::Object desired;
-  json::Object reported;
-  json::Object desired_metadata;
-  json::Object reported_metadata;
+  json::Object tags{};
+  json::Object desired{};
+  json::Object reported{};
+  json::Object desired_metadata{};
+  json::Object reported_metadata{};
   std::int64_t desired_version = 1;
   std::int64_t reported_version = 1;
   std::int64_t version = 2;
-  std::uint64_t etag = 1;            // shown as base64 of 8 bytes
-  std::string model_id;
+  std::uint64_t etag = 1;  // shown as base64 of 8 bytes
+  std::string model_id{};
 };
 
 struct InitialTwin {
-  json::Object tags;
-  json::Object desired;
+  json::Object tags{};
+  json::Object desired{};
 };
 
 // What provisioning wants a hub to hold for one device.
 struct EnsureIdentity {
-  DeviceId device_id;
-  Authentication authentication;
+  DeviceId device_id{};
+  Authentication authentication{};
   bool iot_edge = false;
-  std::optional<InitialTwin> initial_twin;  // for a new identity
-  bool reset_twin = false;                  // an existing identity's twin goes back to initial_twin
+  std::optional<InitialTwin> initial_twin{};  // for a new identity
+  bool reset_twin = false;  // an existing identity's twin goes back to initial_twin
 };
 struct EnsuredIdentity {
-  Identity identity;
+  Identity identity{};
   bool created = false;
 };
 
 // A message from a device, whatever protocol brought it.
 struct DeviceMessage {
-  DeviceId device_id;
-  ModuleId module_id;
-  GenerationId generation;           // of the identity that was authenticated
-  std::string auth_method;           // the JSON of iothub-connection-auth-method
-  events::Event event;               // body and properties as the device set them; the hub adds its annotations
+  DeviceId device_id{};
+  ModuleId module_id{};
+  GenerationId generation{};  // of the identity that was authenticated
+  std::string auth_method{};  // the JSON of iothub-connection-auth-method
+  events::Event
+      event{};  // body and properties as the device set them; the hub adds its annotations
 };
 
-// How a device that is connected is reached. Kept by the connection's owner; called on its executor.
+// How a device that is connected is reached. Kept by the connection's owner; called on its
+// executor.
 class DeviceConnection {
  public:
   virtual ~DeviceConnection() = default;
@@ -114,13 +119,13 @@ class DeviceConnection {
 
 // Proof presented by a device; exactly one of the two is set.
 struct DeviceProof {
-  std::string sas_token;
-  x509_st* certificate = nullptr;    // leaf, from the handshake
+  std::string sas_token{};
+  x509_st* certificate = nullptr;  // leaf, from the handshake
 };
 struct DeviceGrant {
-  Identity identity;
-  std::optional<TimePoint> expires;  // of the token, grace included
-  std::string auth_method;
+  Identity identity{};
+  std::optional<TimePoint> expires{};  // of the token, grace included
+  std::string auth_method{};
 };
 
 class Hubs {
@@ -131,21 +136,30 @@ class Hubs {
   virtual Task<Result<Identity>> get_identity(HubName hub, DeviceId device, ModuleId module) = 0;
   virtual Task<Result<Identity>> create_identity(HubName hub, Identity wanted) = 0;
   // `if_match` empty or "*": unconditional.
-  virtual Task<Result<Identity>> update_identity(HubName hub, Identity wanted, std::string if_match) = 0;
-  virtual Task<Status> delete_identity(HubName hub, DeviceId device, ModuleId module, std::string if_match) = 0;
+  virtual Task<Result<Identity>> update_identity(HubName hub, Identity wanted,
+                                                 std::string if_match) = 0;
+  virtual Task<Status> delete_identity(HubName hub, DeviceId device, ModuleId module,
+                                       std::string if_match) = 0;
 
-  // ---- The same as parts of a bigger commit. The lifecycle event is staged with the identity. ----
-  virtual Task<Result<EnsuredIdentity>> ensure_identity(store::Transaction& tx, HubName hub, EnsureIdentity wanted) = 0;
-  virtual Task<Status> remove_identity(store::Transaction& tx, HubName hub, DeviceId device) = 0;  // missing: succeeds
-  virtual Task<Result<std::optional<Identity>>> find_identity(store::Transaction& tx, HubName hub, DeviceId device) = 0;
-  virtual Task<Result<std::optional<DeviceTwin>>> find_twin(store::Transaction& tx, HubName hub, DeviceId device) = 0;
+  // ---- The same as parts of a bigger commit. The lifecycle event is staged with the identity.
+  // ----
+  virtual Task<Result<EnsuredIdentity>> ensure_identity(store::Transaction& tx, HubName hub,
+                                                        EnsureIdentity wanted) = 0;
+  virtual Task<Status> remove_identity(store::Transaction& tx, HubName hub,
+                                       DeviceId device) = 0;  // missing: succeeds
+  virtual Task<Result<std::optional<Identity>>> find_identity(store::Transaction& tx, HubName hub,
+                                                              DeviceId device) = 0;
+  virtual Task<Result<std::optional<DeviceTwin>>> find_twin(store::Transaction& tx, HubName hub,
+                                                            DeviceId device) = 0;
 
   // For `check`, functions and provisioning: the device IDs of a hub, in order, after `after`.
-  virtual Task<Result<std::vector<DeviceId>>> list_devices(HubName hub, DeviceId after, std::size_t limit) = 0;
+  virtual Task<Result<std::vector<DeviceId>>> list_devices(HubName hub, DeviceId after,
+                                                           std::size_t limit) = 0;
 
-  // Verifies who connects. Unknown, disabled and badly proven devices all fail with unauthenticated; the error's
-  // message says why, for the log only.
-  virtual Task<Result<DeviceGrant>> authenticate(HubName hub, DeviceId device, ModuleId module, DeviceProof proof) = 0;
+  // Verifies who connects. Unknown, disabled and badly proven devices all fail with
+  // unauthenticated; the error's message says why, for the log only.
+  virtual Task<Result<DeviceGrant>> authenticate(HubName hub, DeviceId device, ModuleId module,
+                                                 DeviceProof proof) = 0;
 
   // ---- Messages. The hot path: a callback, on `home`, when the message is durable. ----
   virtual void send(const HubName& hub, DeviceMessage message, Executor& home,
@@ -170,6 +184,7 @@ inline constexpr std::string_view kOpType = "opType";
 inline constexpr std::string_view kCreateDevice = "createDeviceIdentity";
 inline constexpr std::string_view kDeleteDevice = "deleteDeviceIdentity";
 inline constexpr std::string_view kDeviceIdProperty = "deviceId";
-inline constexpr std::string_view kGenerationIdProperty = "generationId";  // our addition, on lifecycle events
+inline constexpr std::string_view kGenerationIdProperty =
+    "generationId";  // our addition, on lifecycle events
 
 }  // namespace doppel::hub

@@ -1,0 +1,103 @@
+#include "hub/connections.h"
+
+namespace doppel::hub {
+
+Connections::Ticket Connections::add(const std::string& entity, GenerationId generation,
+                                     std::weak_ptr<DeviceConnection> connection, Executor& home) {
+  const auto ticket = last_ticket_.fetch_add(1) + 1;
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  auto& entry = shard.entries[entity];
+  if (entry.ticket != 0) {
+    post_close(entry, "taken over by a newer connection of the same identity (400027)");
+  } else {
+    connected_.fetch_add(1, std::memory_order_relaxed);
+  }
+  const auto now = clock_.now();
+  entry = {.ticket = ticket,
+           .generation = std::move(generation),
+           .connection = std::move(connection),
+           .home = &home,
+           .presence = {.connected = true, .state_changed = now, .last_activity = now}};
+  return ticket;
+}
+
+void Connections::remove(const std::string& entity, Ticket ticket) {
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(entity);
+  if (found != shard.entries.end() && found->second.ticket == ticket) disconnect(found->second);
+}
+
+// With the shard's lock held; the times of the identity stay.
+void Connections::disconnect(Entry& entry) {
+  connected_.fetch_sub(1, std::memory_order_relaxed);
+  entry = {.presence = {.connected = false,
+                        .state_changed = clock_.now(),
+                        .last_activity = entry.presence.last_activity}};
+}
+
+void Connections::touch(std::string_view entity) {
+  const auto now = clock_.now();
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  auto found = shard.entries.find(entity);
+  if (found == shard.entries.end()) {
+    // Seen over HTTPS, which makes no connection.
+    found = shard.entries.emplace(std::string(entity), Entry{}).first;
+  }
+  found->second.presence.last_activity = now;
+}
+
+Presence Connections::presence(std::string_view entity) const {
+  const auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(entity);
+  return found == shard.entries.end() ? Presence{} : found->second.presence;
+}
+
+void Connections::post_close(const Entry& entry, std::string_view reason) {
+  entry.home->post([weak = entry.connection, why = std::string(reason)] {
+    if (const auto live = weak.lock()) live->close(why);
+  });
+}
+
+void Connections::close(std::string_view entity, std::string_view reason) {
+  close_unless(entity, {}, reason);
+}
+
+void Connections::close_unless(std::string_view entity, std::string_view generation,
+                               std::string_view reason) {
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(entity);
+  if (found == shard.entries.end() || found->second.ticket == 0) return;
+  if (!generation.empty() && found->second.generation.view() == generation) return;
+  post_close(found->second, reason);
+  disconnect(found->second);
+}
+
+void Connections::forget(std::string_view entity, std::string_view reason) {
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(entity);
+  if (found == shard.entries.end()) return;
+  if (found->second.ticket != 0) {
+    post_close(found->second, reason);
+    disconnect(found->second);
+  }
+  shard.entries.erase(found);
+}
+
+void Connections::push_desired(std::string_view entity, std::string_view body,
+                               std::int64_t version) {
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(entity);
+  if (found == shard.entries.end() || found->second.ticket == 0) return;
+  found->second.home->post([weak = found->second.connection, text = std::string(body), version] {
+    if (const auto live = weak.lock()) live->push_desired(text, version);
+  });
+}
+
+}  // namespace doppel::hub
