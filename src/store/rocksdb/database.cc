@@ -12,11 +12,10 @@ namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
 
-// Memory for what has not reached a table file yet, over all families.
-constexpr std::size_t kBuffersBytesMax = 192 * kMiB;
-// The log of writes is replayed at start at some 200 MB/s; without a bound it is kept until the
-// quietest family flushes.
-constexpr std::uint64_t kLogBytesMax = 256 * kMiB;
+// Shares of DatabaseOptions::buffer_bytes that one write buffer of a family takes.
+constexpr std::size_t kKeysShare = 6;
+constexpr std::size_t kStreamsShare = 3;
+constexpr std::size_t kMetaShare = 24;
 constexpr int kOpenFilesMax = 512;
 constexpr int kBackgroundJobs = 2;
 constexpr double kBloomBitsPerKey = 10;  // 1 % of lookups of absent keys read a block in vain
@@ -32,35 +31,38 @@ rocksdb::BlockBasedTableOptions table_options(std::shared_ptr<rocksdb::Cache> ca
   return table;
 }
 
-rocksdb::ColumnFamilyOptions keys_options(std::shared_ptr<rocksdb::Cache> cache) {
+rocksdb::ColumnFamilyOptions keys_options(std::shared_ptr<rocksdb::Cache> cache,
+                                          std::size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions family;
   auto table = table_options(std::move(cache));
   table.block_size = 8 * 1024;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  family.write_buffer_size = 32 * kMiB;
+  family.write_buffer_size = buffer_bytes / kKeysShare;
   family.compression = rocksdb::kLZ4Compression;
   family.level_compaction_dynamic_level_bytes = true;
   return family;
 }
 
 // Records arrive in key order within a stream and leave by range deletes.
-rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cache) {
+rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cache,
+                                             std::size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions family;
   auto table = table_options(std::move(cache));
   table.block_size = 32 * 1024;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  family.write_buffer_size = 64 * kMiB;
+  family.write_buffer_size = buffer_bytes / kStreamsShare;
   family.max_write_buffer_number = 3;
   family.compression = rocksdb::kLZ4Compression;
   family.level_compaction_dynamic_level_bytes = true;
   return family;
 }
 
-rocksdb::ColumnFamilyOptions meta_options(std::shared_ptr<rocksdb::Cache> cache) {
+rocksdb::ColumnFamilyOptions meta_options(std::shared_ptr<rocksdb::Cache> cache,
+                                          std::size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions family;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(std::move(cache))));
-  family.write_buffer_size = 8 * kMiB;
+  family.write_buffer_size = buffer_bytes / kMetaShare;
   return family;
 }
 
@@ -75,8 +77,10 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options) {
   // What a failed flush left behind in the page cache is written to a table file before we rely on
   // it: the kernel may call a page clean that never reached the disk.
   db.avoid_flush_during_recovery = false;
-  db.max_total_wal_size = kLogBytesMax;
-  db.db_write_buffer_size = kBuffersBytesMax;
+  // The log is replayed at start, at some 200 MB/s; without a bound it is kept until the quietest
+  // family flushes.
+  db.max_total_wal_size = options.buffer_bytes;
+  db.db_write_buffer_size = options.buffer_bytes;
   db.max_open_files = kOpenFilesMax;
   db.max_background_jobs = kBackgroundJobs;
   db.allow_concurrent_memtable_write = false;  // one writer
@@ -95,9 +99,9 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options) {
 Result<std::shared_ptr<Database>> Database::open(const DatabaseOptions& options) {
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
-      {layout::kKeysFamily, keys_options(cache)},
-      {layout::kStreamsFamily, streams_options(cache)},
-      {layout::kMetaFamily, meta_options(cache)}};
+      {layout::kKeysFamily, keys_options(cache, options.buffer_bytes)},
+      {layout::kStreamsFamily, streams_options(cache, options.buffer_bytes)},
+      {layout::kMetaFamily, meta_options(cache, options.buffer_bytes)}};
   std::shared_ptr<Database> database(new Database);
   rocksdb::DB* db = nullptr;
   const auto opened = rocksdb::DB::Open(database_options(options), options.path, families,

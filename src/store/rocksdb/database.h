@@ -18,6 +18,7 @@ namespace doppel::store {
 struct DatabaseOptions {
   std::string path;
   std::size_t cache_bytes = 0;
+  std::size_t buffer_bytes = 0;
   rocksdb::Env* env = nullptr;  // null: the machine's; must outlive the database
 };
 

@@ -25,6 +25,7 @@ namespace doppel::store {
 inline constexpr std::uint64_t kStoreFormat = 1;
 
 inline constexpr std::size_t kCacheBytesDefault = 128 * 1024 * 1024;
+inline constexpr std::size_t kBufferBytesDefault = 192 * 1024 * 1024;
 // Commits are refused when the disk has less than this left: RocksDB needs room to flush what it
 // has accepted (its buffers, see database.cc) and to compact, and an operator to clean up.
 inline constexpr std::uint64_t kFreeBytesMinDefault = 512 * 1024 * 1024;
@@ -38,7 +39,8 @@ struct RocksDbOptions {
   std::string directory;         // made if it is not there, with mode 0700
   const Clock* clock = nullptr;  // must outlive the store
   Durability durability = Durability::every_commit;
-  std::size_t cache_bytes = kCacheBytesDefault;  // of blocks read
+  std::size_t cache_bytes = kCacheBytesDefault;    // of blocks read
+  std::size_t buffer_bytes = kBufferBytesDefault;  // of writes that are in the log only
   std::uint64_t free_bytes_min = kFreeBytesMinDefault;
   // For tests: what RocksDB does its I/O through; null: the machine's.
   std::shared_ptr<rocksdb::FileSystem> file_system = nullptr;
