@@ -107,8 +107,10 @@ Status apply(events::Event& event, const Rule& rule, std::string_view value) {
 
 }  // namespace
 
-Status apply_bag(events::Event& event, const PropertyList& bag) {
-  for (const auto& [name, value] : bag) {
+Status apply_bag(events::Event& event, const mqtt::PropertyBag& bag) {
+  for (const auto& [name, optional_value] : bag) {
+    // A key alone is a null, which an event cannot hold: it becomes the empty text.
+    const std::string value = optional_value.value_or("");
     const Rule* known = nullptr;
     if (name.starts_with("$.")) {
       for (const auto& rule : kBagRules)

@@ -2,23 +2,19 @@
 // HTTPS (headers), and what they become in the event (iot-hub.md sections 1.5, 2.3 and 3).
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "base/result.h"
 #include "events/api.h"
 #include "protocol/http/message.h"
+#include "protocol/mqtt/property_bag.h"
 
 namespace doppel::hub {
-
-using PropertyList = std::vector<std::pair<std::string, std::string>>;
 
 // Decoded pairs of an MQTT property bag. System properties ($.mid, $.ct, ...) go to their places,
 // the rest are application properties. What only the hub may set ($.cdid, $.cmid) is dropped.
 // Errors: invalid_argument (a time that is none).
-Status apply_bag(events::Event& event, const PropertyList& bag);
+Status apply_bag(events::Event& event, const mqtt::PropertyBag& bag);
 
 // Headers of POST /devices/{id}/messages/events: IoTHub-MessageId and its kin, iothub-app-*.
 Status apply_headers(events::Event& event, const http::Headers& headers);

@@ -2,17 +2,15 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/time_text.h"
 #include "errors/hub.h"
 #include "hub/wire/device_errors.h"
 #include "hub/wire/kept_subscriptions.h"
 #include "hub/wire/message_properties.h"
 #include "json/value.h"
 #include "protocol/mqtt/property_bag.h"
+#include "protocol/mqtt/request_topic.h"
 
 namespace doppel::hub {
 namespace {
@@ -58,26 +56,23 @@ void MqttDevice::acknowledge(std::uint64_t number) {
 }
 
 void MqttDevice::on_publish(mqtt::Publish message) {
-  const auto topic = parse_publish_topic(message.topic, identity().device_id, identity().module_id);
+  if (const auto bag =
+          parse_telemetry_topic(message.topic, identity().device_id, identity().module_id))
+    return take_telemetry(*bag, std::move(message.payload), message.retain, expect_ack(message));
+  const auto request = mqtt::parse_request_topic(message.topic);
   // There is no error topic for this, and Azure closes too.
-  if (!topic) return close("published to a topic that is not its own");
+  if (!request) return close("published to a topic that is not its own");
   const auto ack = expect_ack(message);
-  switch (topic->kind) {
-    case PublishTopic::Kind::telemetry:
-      return take_telemetry(topic->bag, std::move(message.payload), message.retain, ack);
-    case PublishTopic::Kind::twin_get:
-      if (ack) acknowledge(*ack);
-      return spawn(answer_twin_get(topic->request_id), [self = shared_from_this()] {});
-    case PublishTopic::Kind::twin_patch:
-      if (ack) acknowledge(*ack);
-      return spawn(
-          answer_twin_patch(topic->request_id, std::move(message.payload), topic->reported_version),
+  if (ack) acknowledge(*ack);
+  if (const auto* get = std::get_if<mqtt::TwinGet>(&*request)) {
+    spawn(answer_twin_get(get->rid), [self = shared_from_this()] {});
+  } else if (const auto* patch = std::get_if<mqtt::TwinPatchReported>(&*request)) {
+    spawn(answer_twin_patch(patch->rid, std::move(message.payload), patch->base_version),
           [self = shared_from_this()] {});
-    case PublishTopic::Kind::method_result:
-      // Nobody waits: a late reply to a method call is ignored, as Azure does.
-      if (ack) acknowledge(*ack);
-      return;
+  } else if (!std::holds_alternative<mqtt::MethodReply>(*request)) {
+    return close("published to a topic of another service");
   }
+  // Nobody waits for a method's reply: one that is late is ignored, as Azure does.
 }
 
 void MqttDevice::take_telemetry(std::string_view bag, std::string body, bool retain,
@@ -112,7 +107,7 @@ Task<void> MqttDevice::answer_twin_get(std::string request_id) {
   auto twin = co_await parts_.hubs.get_twin_for_device(parts_.hub, identity().device_id,
                                                        identity().module_id);
   if (twin)
-    respond(200, request_id, "", std::move(*twin));
+    respond(200, request_id, std::nullopt, std::move(*twin));
   else
     respond_error(request_id, twin.error());
 }
@@ -134,17 +129,16 @@ Task<void> MqttDevice::answer_twin_patch(std::string request_id, std::string bod
                                                      std::move(patch->as_object()), base_version);
   // Node takes any body for a document: a 204 must not have one.
   if (version)
-    respond(204, request_id, fmt::format("&$version={}", *version), "");
+    respond(204, request_id, *version, "");
   else
     respond_error(request_id, version.error());
 }
 
-void MqttDevice::respond(int status, std::string_view request_id, std::string_view extra,
-                         std::string body) {
-  // Nobody would read it; Azure, too, answers on a topic that was not subscribed to by silence.
+void MqttDevice::respond(int status, std::string_view request_id,
+                         std::optional<std::int64_t> version, std::string body) {
+  // Nobody would read it: Azure, too, does not answer where nothing is subscribed.
   if (!is_open_ || !has(Subscription::twin_responses)) return;
-  mqtt::Publish answer{
-      .topic = fmt::format("$iothub/twin/res/{}/?$rid={}{}", status, request_id, extra)};
+  mqtt::Publish answer{.topic = mqtt::twin_response_topic(status, request_id, version)};
   answer.payload = std::move(body);
   parts_.connection->publish(std::move(answer));
 }
@@ -152,13 +146,13 @@ void MqttDevice::respond(int status, std::string_view request_id, std::string_vi
 void MqttDevice::respond_error(std::string_view request_id, const Error& error) {
   // Node ignores the status in the topic; only errorCode in the body makes it an error.
   // (azure-iot-sdk-node: device/transport/mqtt/src/mqtt_twin_client.ts)
-  respond(http_status(error), request_id, "", device_error_body(error, parts_.hubs.clock().now()));
+  respond(http_status(error), request_id, std::nullopt,
+          device_error_body(error, parts_.hubs.clock().now()));
 }
 
 void MqttDevice::push_desired(const std::string& body, std::int64_t version) {
   if (!is_open_ || !has(Subscription::desired_properties)) return;
-  mqtt::Publish push{
-      .topic = fmt::format("$iothub/twin/PATCH/properties/desired/?$version={}", version)};
+  mqtt::Publish push{.topic = mqtt::twin_desired_topic(version)};
   push.payload = body;
   parts_.connection->publish(std::move(push));
 }
@@ -201,15 +195,15 @@ void MqttDevice::close(std::string_view reason) {
 // A will is injected as telemetry when the connection ends without DISCONNECT (iot-hub.md
 // section 1.4).
 void MqttDevice::send_will() {
-  const auto topic =
-      parse_publish_topic(parts_.will->topic, identity().device_id, identity().module_id);
-  if (!topic || topic->kind != PublishTopic::Kind::telemetry) return;
+  const auto bag =
+      parse_telemetry_topic(parts_.will->topic, identity().device_id, identity().module_id);
+  if (!bag) return;
   DeviceMessage message{.device_id = identity().device_id,
                         .module_id = identity().module_id,
                         .generation = identity().generation,
                         .auth_method = parts_.grant.auth_method,
                         .event = {}};
-  if (const auto properties = mqtt::parse_property_bag(topic->bag)) {
+  if (const auto properties = mqtt::parse_property_bag(*bag)) {
     if (!apply_bag(message.event, *properties)) message.event.application_properties.clear();
   }
   message.event.application_properties.emplace_back("iothub-MessageType", "Will");

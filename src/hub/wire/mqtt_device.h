@@ -67,7 +67,8 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
   Task<void> answer_twin_get(std::string request_id);
   Task<void> answer_twin_patch(std::string request_id, std::string body,
                                std::optional<std::int64_t> base_version);
-  void respond(int status, std::string_view request_id, std::string_view extra, std::string body);
+  void respond(int status, std::string_view request_id, std::optional<std::int64_t> version,
+               std::string body);
   void respond_error(std::string_view request_id, const Error& error);
   bool has(Subscription s) const {
     return (parts_.subscriptions & static_cast<std::uint8_t>(s)) != 0;

@@ -1,8 +1,5 @@
 #include "hub/wire/mqtt_names.h"
 
-#include <charconv>
-#include <vector>
-
 #include <fmt/format.h>
 
 #include "base/encoding.h"
@@ -35,24 +32,6 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
 std::string own_topic(const DeviceId& device, const ModuleId& module) {
   return module.empty() ? fmt::format("devices/{}/", device.view())
                         : fmt::format("devices/{}/modules/{}/", device.view(), module.view());
-}
-
-std::optional<PublishTopic> twin_request(std::string_view rest, PublishTopic::Kind kind) {
-  // Some clients leave the slash before '?' out.
-  take_prefix(rest, "/");
-  if (!take_prefix(rest, "?")) return std::nullopt;
-  PublishTopic topic{.kind = kind,
-                     .bag = {},
-                     .request_id = query_value(rest, "$rid").value_or(""),
-                     .reported_version = {}};
-  if (const auto version = query_value(rest, "$version")) {
-    std::int64_t number = 0;
-    const auto [end, error] =
-        std::from_chars(version->data(), version->data() + version->size(), number);
-    if (error != std::errc{} || end != version->data() + version->size()) return std::nullopt;
-    topic.reported_version = number;
-  }
-  return topic;
 }
 
 }  // namespace
@@ -92,17 +71,9 @@ std::optional<MqttUserName> parse_user_name(std::string_view user_name) {
   return out;
 }
 
-std::optional<PublishTopic> parse_publish_topic(std::string_view topic, const DeviceId& device,
-                                                const ModuleId& module) {
-  if (take_prefix(topic, "$iothub/twin/GET"))
-    return twin_request(topic, PublishTopic::Kind::twin_get);
-  if (take_prefix(topic, "$iothub/twin/PATCH/properties/reported"))
-    return twin_request(topic, PublishTopic::Kind::twin_patch);
-  if (take_prefix(topic, "$iothub/methods/res/"))
-    return PublishTopic{.kind = PublishTopic::Kind::method_result,
-                        .bag = {},
-                        .request_id = {},
-                        .reported_version = {}};
+std::optional<std::string_view> parse_telemetry_topic(std::string_view topic,
+                                                      const DeviceId& device,
+                                                      const ModuleId& module) {
   if (!take_prefix(topic, own_topic(device, module)) || !take_prefix(topic, "messages/events"))
     return std::nullopt;
   // Four shapes: nothing, "/", "/bag", "/bag/", and a '?' before the bag.
@@ -110,10 +81,7 @@ std::optional<PublishTopic> parse_publish_topic(std::string_view topic, const De
   take_prefix(topic, "?");
   if (topic.ends_with('/')) topic.remove_suffix(1);
   if (topic.find('/') != std::string_view::npos) return std::nullopt;
-  return PublishTopic{.kind = PublishTopic::Kind::telemetry,
-                      .bag = topic,
-                      .request_id = {},
-                      .reported_version = {}};
+  return topic;
 }
 
 Subscription parse_filter(std::string_view filter, const DeviceId& device, const ModuleId& module) {

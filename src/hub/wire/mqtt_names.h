@@ -23,16 +23,11 @@ struct MqttUserName {
 // here.
 std::optional<MqttUserName> parse_user_name(std::string_view user_name);
 
-// What a device publishes to.
-struct PublishTopic {
-  enum class Kind : std::uint8_t { telemetry, twin_get, twin_patch, method_result } kind;
-  std::string_view bag;                          // telemetry: the property bag, still encoded
-  std::string request_id;                        // twin requests: $rid
-  std::optional<std::int64_t> reported_version;  // twin_patch: conditional on this $version
-};
-// Nothing: a device of this name may not publish there, and the connection is to be closed.
-std::optional<PublishTopic> parse_publish_topic(std::string_view topic, const DeviceId& device,
-                                                const ModuleId& module);
+// Whether `topic` is where this device publishes telemetry; then the property bag behind it, still
+// encoded. Other topics of a device are requests (protocol/mqtt/request_topic.h).
+std::optional<std::string_view> parse_telemetry_topic(std::string_view topic,
+                                                      const DeviceId& device,
+                                                      const ModuleId& module);
 
 // What a device subscribes to; a value is also the bit of the subscription.
 enum class Subscription : std::uint8_t {
