@@ -13,7 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto value = json::parse(text);
   const auto fast = json::FastDocument::parse(text);
-  check(value.has_value() == fast.has_value(), "both readers take the same documents");
+  // The one difference (reader.h): simdjson takes exponents beyond 31 bits.
+  const bool may_differ = !value && value.error().message.contains("exponent");
+  check(may_differ || value.has_value() == fast.has_value(), "both readers take the same texts");
   if (!value) return 0;
   const auto root = fast->value({});
   check(root && json::write(*root) == json::write(*value), "both readers read the same");

@@ -23,7 +23,8 @@ struct Found {
 };
 
 // A parsed body. The text is validated as a whole, exactly as json::parse does it with its default
-// depth: a body that is half a document must not match a route. Of a repeated name the last counts.
+// depth: a body that is half a document must not match a route. (Only an
+// exponent of more than 31 bits passes here and not there.) Of a repeated name the last counts.
 //
 // Several may be alive at a time. Not for use by two threads at once. Parsers are kept per thread
 // and used again, so a small document costs no allocation.
