@@ -1,0 +1,41 @@
+// What has to be done from time to time: retention of every event log, never past what a built-in
+// function still needs.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <stop_token>
+
+#include "base/worker.h"
+#include "events/api.h"
+#include "functions/function_host.h"
+#include "resources/api.h"
+
+namespace doppel::server {
+
+inline constexpr Duration kRetentionEvery = std::chrono::minutes(1);
+// The internal feed of a hub is there for functions; what they have taken may go after this long.
+inline constexpr Duration kActivityRetention = std::chrono::hours(24);
+
+class Housekeeping {
+ public:
+  Housekeeping(events::EventLog& log, const resources::Resources& resources,
+               const functions::FunctionHost& functions);
+  ~Housekeeping();
+
+  void start();
+  void stop();  // waits for the round that runs
+
+ private:
+  Task<void> run(std::stop_token stop);
+  Task<void> one_round();
+
+  events::EventLog& log_;
+  const resources::Resources& resources_;
+  const functions::FunctionHost& functions_;
+  std::stop_source stop_;
+  std::unique_ptr<Worker> worker_;
+  std::shared_ptr<std::atomic<bool>> is_done_;
+};
+
+}  // namespace doppel::server

@@ -1,0 +1,29 @@
+// What `doppel serve` is told: by options, by the configuration file (the same names), or by
+// default.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace doppel::server {
+
+// Ports of the services; SDKs hard-wire 443 for HTTPS and WebSocket.
+inline constexpr std::uint16_t kHttpsPort = 443;
+inline constexpr std::uint16_t kHttpsFallbackPort = 8443;
+inline constexpr std::uint16_t kMqttPort = 8883;
+
+struct ServeOptions {
+  std::string data_dir;
+  std::vector<std::string> bind;          // addresses; empty: 127.0.0.1 and ::1
+  std::vector<std::string> host_names;    // public names, first one is shown; empty: localhost
+  std::uint16_t https_port = kHttpsPort;  // 0: any free one
+  bool is_https_port_given = false;       // then there is no falling back
+  std::uint16_t mqtt_port = kMqttPort;
+  std::string tls_cert;  // PEM files that replace the certificates Doppel makes
+  std::string tls_key;
+  std::string key_file;   // master key; empty: master.key in the data directory
+  bool is_quiet = false;  // no banner
+};
+
+}  // namespace doppel::server
