@@ -52,6 +52,19 @@ Code code_of(int status) {
 
 }  // namespace
 
+Status Session::check_ready() {
+  auto response = transport_(
+      {.method = "GET", .url = profile_.base_url() + "/readyz", .headers = {}, .body = ""});
+  if (!response)
+    return fail(Code::unavailable,
+                fmt::format("the server at {} does not answer ({}); start it with `doppel serve`",
+                            profile_.base_url(), response.error().message));
+  if (response->status != 200)
+    return fail(Code::unavailable, fmt::format("the server at {} is not ready: {}",
+                                               profile_.base_url(), response->body));
+  return {};
+}
+
 Result<std::string> Session::token() {
   if (!token_.empty()) return token_;
   HttpRequest request{

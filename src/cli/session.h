@@ -36,6 +36,9 @@ class Session {
 
   const Profile& profile() const { return profile_; }
 
+  // Whether the server answers and is ready to serve. Errors: unavailable, with what to do.
+  Status check_ready();
+
   struct Call {
     std::string method = "GET";
     std::string path;  // with '/', query without api-version allowed
