@@ -1,0 +1,65 @@
+#include "server/data_directory.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace doppel::server {
+namespace {
+
+Result<std::string> read_file(const std::string& path, std::string_view option) {
+  std::ifstream file(path);
+  if (!file) return fail(Code::invalid_argument, fmt::format("{}: cannot read {}", option, path));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+}  // namespace
+
+Status ensure_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    return fail(Code::unavailable,
+                fmt::format("cannot make the data directory {}: {}; name another with --data-dir",
+                            path, error.message()));
+  if (::chmod(path.c_str(), S_IRWXU) != 0)
+    return fail(Code::unavailable, fmt::format("cannot make the data directory {} private: {}",
+                                               path, std::strerror(errno)));
+  return {};
+}
+
+Result<security::MasterKey> read_master_key(const ServeOptions& options, Random& random) {
+  if (!options.key_file.empty()) return security::MasterKey::read_file(options.key_file);
+  return security::MasterKey::ensure_file(options.data_dir + "/master.key", random);
+}
+
+Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& clock,
+                                     Random& random) {
+  if (options.tls_cert.empty() != options.tls_key.empty())
+    return fail(Code::invalid_argument,
+                "--tls-cert and --tls-key belong together: give both or neither");
+  if (!options.tls_cert.empty()) {
+    auto chain = read_file(options.tls_cert, "--tls-cert");
+    if (!chain) return fail(std::move(chain.error()));
+    auto key = read_file(options.tls_key, "--tls-key");
+    if (!key) return fail(std::move(key.error()));
+    ServerIdentity identity{
+        .identities = {}, .ca_file = options.tls_cert, .ca_pem = {}, .is_ca_new = false};
+    identity.identities.push_back({.chain_pem = std::move(*chain), .key_pem = std::move(*key)});
+    return identity;
+  }
+  auto made = net::ensure_certificates(options.data_dir + "/certificates", options.host_names,
+                                       clock.now(), random);
+  if (!made) return fail(std::move(made.error()));
+  return ServerIdentity{.identities = std::move(made->identities),
+                        .ca_file = made->ca_file.string(),
+                        .ca_pem = std::move(made->ca_pem),
+                        .is_ca_new = made->is_ca_new};
+}
+
+}  // namespace doppel::server
