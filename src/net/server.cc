@@ -207,14 +207,20 @@ void Server::set_amqp(StreamFactory factory) {
   impl_->http.websockets.emplace("amqpwsb10", std::move(factory));
 }
 
-Status Server::start() {
+Status Server::bind() {
   Status bound;
   // Watches belong to the loop, so they are made there.
   run_on(impl_->loops.at(0), [&] {
     bound = impl_->bind_all();
     if (!bound) impl_->bound.clear();
   });
-  if (!bound) return bound;
+  return bound;
+}
+
+Status Server::start() {
+  if (impl_->bound.empty()) {
+    if (auto bound = bind(); !bound) return bound;
+  }
   impl_->is_running = true;
   run_on(impl_->loops.at(0), [this] {
     for (auto& entry : impl_->bound) {
@@ -227,8 +233,9 @@ Status Server::start() {
 }
 
 void Server::stop(Duration limit) {
-  if (!std::exchange(impl_->is_running, false)) return;
-  impl_->close_listeners();
+  const bool was_running = std::exchange(impl_->is_running, false);
+  if (!impl_->bound.empty()) impl_->close_listeners();
+  if (!was_running) return;
   for (auto& home : impl_->connections)
     run_on(home->loop, [&] { home->for_each([](SocketStream& stream) { stream.stop(); }); });
   if (!impl_->wait_for_none(limit)) {

@@ -55,15 +55,19 @@ class Server {
   // AMQPWSB10. Before start().
   void set_amqp(StreamFactory factory);
 
-  // Not from a loop. Errors: as TlsContext::server and Listener::bind; then nothing is left
-  // running.
+  // Takes the ports without serving yet: connections wait in the kernel until start(). For a server
+  // that must know its ports to get ready. Errors as start().
+  Status bind();
+
+  // Binds unless that was done. Not from a loop. Errors: as TlsContext::server and Listener::bind;
+  // then nothing is left running.
   Status start();
 
   // Refuses new connections, lets accepted work finish, closes; what is not done within `limit` is
   // cut off. Not from a loop; returns when no connection is left.
   void stop(Duration limit);
 
-  // After start().
+  // After bind() or start().
   std::uint16_t port(std::string_view listener) const;  // 0: no listener of that name
   std::vector<std::string> addresses(std::string_view listener) const;
   std::size_t connections() const;
