@@ -189,6 +189,8 @@ bool Server::Impl::wait_for_none(Duration limit) {
 }
 
 void Server::Impl::close_listeners() {
+  // Again after a stop there is nothing to close, and perhaps no loop to do it on.
+  if (bound.empty() || bound.front()->listener == nullptr) return;
   run_on(loops.at(0), [&] {
     for (auto& entry : bound) entry->listener.reset();
   });
@@ -234,7 +236,7 @@ Status Server::start() {
 
 void Server::stop(Duration limit) {
   const bool was_running = std::exchange(impl_->is_running, false);
-  if (!impl_->bound.empty()) impl_->close_listeners();
+  impl_->close_listeners();
   if (!was_running) return;
   for (auto& home : impl_->connections)
     run_on(home->loop, [&] { home->for_each([](SocketStream& stream) { stream.stop(); }); });
