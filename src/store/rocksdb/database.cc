@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include "store/rocksdb/layout.h"
@@ -16,6 +17,7 @@ constexpr std::size_t kMiB = 1024 * 1024;
 constexpr std::size_t kKeysShare = 6;
 constexpr std::size_t kStreamsShare = 3;
 constexpr std::size_t kMetaShare = 24;
+constexpr int kStreamFilesMerged = 8;
 constexpr int kOpenFilesMax = 512;
 constexpr int kBackgroundJobs = 2;
 constexpr double kBloomBitsPerKey = 10;  // 1 % of lookups of absent keys read a block in vain
@@ -44,6 +46,20 @@ rocksdb::ColumnFamilyOptions keys_options(std::shared_ptr<rocksdb::Cache> cache,
   return family;
 }
 
+// Tells RocksDB that records come in key order within a stream, so that it keeps its place in the
+// buffer instead of searching for it. Range deletes must not be in the domain: RocksDB 7.8 keeps
+// their places in the same table as those of records, and gets lost (see layout::removal_begin).
+class RecordStream final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "doppel.RecordStream"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), sizeof(StreamNumber)};
+  }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return key.size() == layout::kRecordKeySize;
+  }
+};
+
 // Records arrive in key order within a stream and leave by range deletes.
 rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cache,
                                              std::size_t buffer_bytes) {
@@ -53,8 +69,17 @@ rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cac
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = buffer_bytes / kStreamsShare;
   family.max_write_buffer_number = 3;
-  family.compression = rocksdb::kLZ4Compression;
-  family.level_compaction_dynamic_level_bytes = true;
+  family.memtable_insert_with_hint_prefix_extractor = std::make_shared<RecordStream>();
+  // Every record is written again by each compaction that it goes through: merging many files of
+  // about one size at once makes those few. Measured: with the defaults compaction took more CPU
+  // than the committer.
+  family.compaction_style = rocksdb::kCompactionStyleUniversal;
+  family.compaction_options_universal.min_merge_width = kStreamFilesMerged;
+  family.level0_file_num_compaction_trigger = 2 * kStreamFilesMerged;
+  family.level0_slowdown_writes_trigger = 4 * kStreamFilesMerged;
+  family.level0_stop_writes_trigger = 6 * kStreamFilesMerged;
+  // Most records are read while they are new, and many are trimmed before they are merged.
+  family.compression_per_level = {rocksdb::kNoCompression, rocksdb::kLZ4Compression};
   return family;
 }
 
@@ -83,6 +108,7 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options) {
   db.db_write_buffer_size = options.buffer_bytes;
   db.max_open_files = kOpenFilesMax;
   db.max_background_jobs = kBackgroundJobs;
+  db.max_file_opening_threads = kBackgroundJobs;
   db.allow_concurrent_memtable_write = false;  // one writer
   db.max_bgerror_resume_count = 0;             // recovery is ours: reopen and replay
   db.bytes_per_sync = kMiB;                    // spreads the writing of table files

@@ -31,6 +31,15 @@ RecordKey record_key(StreamNumber stream, SequenceNumber sequence) {
   return key;
 }
 
+std::string removal_begin(StreamNumber stream, SequenceNumber from) {
+  std::string begin;
+  append_be(begin, stream);
+  if (from.value == 0) return begin;
+  append_be(begin, from.value - 1);
+  begin.push_back('\0');
+  return begin;
+}
+
 std::optional<SequenceNumber> sequence_of(std::string_view record_key) {
   if (record_key.size() != kRecordKeySize) return std::nullopt;
   return SequenceNumber{load_be<std::uint64_t>(record_key.data() + 4)};

@@ -29,6 +29,9 @@ inline constexpr std::size_t kRecordTimeSize = 8;
 using RecordKey = std::array<char, kRecordKeySize>;
 RecordKey record_key(StreamNumber stream, SequenceNumber sequence);
 inline std::string_view view(const RecordKey& key) { return {key.data(), key.size()}; }
+// The first key of a range delete from record `from` on: after the record before it, and by its
+// size never taken for a record key (why it must not be: RecordStream in database.cc).
+std::string removal_begin(StreamNumber stream, SequenceNumber from);
 // Nothing for what is not a record key or record of ours (a damaged database).
 std::optional<SequenceNumber> sequence_of(std::string_view record_key);
 std::array<char, kRecordTimeSize> record_time(TimePoint enqueued);

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/perf_level.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
@@ -163,11 +164,12 @@ Status RocksDbEngine::write(const Batch& batch) {
       continue;
     }
     if (step.from == step.until) continue;
-    const auto from = layout::record_key(step.stream, step.from);
+    const auto from = layout::removal_begin(step.stream, step.from);
     const auto until = layout::record_key(step.stream, step.until);
-    batch_.DeleteRange(current->streams(), slice(from), slice(until));
+    batch_.DeleteRange(current->streams(), from, slice(until));
   }
   put_heads(batch);
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);  // of this thread; nobody reads its counts
   rocksdb::WriteOptions options;
   options.sync = options_.durability == Durability::every_commit;
   bytes_since_space_check_ += batch_.GetDataSize();
