@@ -33,14 +33,10 @@ class FieldWatch {
   explicit FieldWatch(const ParserLimits& limits) : limits_(limits) {}
 
   void set_input_end(const char* end) { input_end_ = end; }
-  void count_start_line(std::size_t bytes) { header_bytes_ += bytes; }
 
   // The refusal of a field, or nullopt when it may stay.
   std::optional<Refusal> judge(beast_http::field field, std::string_view name,
                                std::string_view value) {
-    header_bytes_ += name.size() + value.size() + 4;
-    if (header_bytes_ > limits_.header_bytes_max)
-      return Refusal{431, "header section is too large"};
     if (++header_count_ > limits_.header_count_max) return Refusal{431, "too many header fields"};
     if (is_folded(name, value)) return Refusal{400, "folded header line"};
     switch (field) {
@@ -78,7 +74,6 @@ class FieldWatch {
 
   ParserLimits limits_;
   const char* input_end_ = nullptr;
-  std::size_t header_bytes_ = 0;
   std::size_t header_count_ = 0;
   std::size_t content_lengths_ = 0;
   std::size_t transfer_encodings_ = 0;
@@ -107,7 +102,7 @@ class Core final : public beast_http::basic_parser<is_request> {
  public:
   Core(const ParserLimits& limits, Message& message)
       : limits_(limits), message_(message), watch_(limits) {
-    // Beast applies it to the start line and to the fields separately; FieldWatch sums them up.
+    // Beast applies it to the start line and to the fields separately; Driver sums them up.
     this->header_limit(static_cast<std::uint32_t>(limits.header_bytes_max));
     // Beast judges a Content-Length before the caller has seen the header section and could allow
     // more, so the body's limit is kept here.
@@ -134,11 +129,11 @@ class Core final : public beast_http::basic_parser<is_request> {
     return length && *length > limits_.body_bytes_max;
   }
 
- private:
   bool awaits_chunk_header() const {
     return this->is_header_done() && this->chunked() && chunk_remaining_ == 0;
   }
 
+ private:
   void refuse(Refusal why, error_code& error) {
     refusal_ = why;
     error = beast_http::error::bad_value;
@@ -151,14 +146,12 @@ class Core final : public beast_http::basic_parser<is_request> {
       message_.target = view(target);
       if (target.size() > limits_.target_bytes_max)
         return refuse({414, "request target is too long"}, error);
-      watch_.count_start_line(method.size() + target.size());
     }
     version_ = version;
   }
 
-  void on_response_impl(int code, BeastText reason, int version, error_code&) override {
+  void on_response_impl(int code, BeastText, int version, error_code&) override {
     if constexpr (!is_request) message_.status = code;
-    watch_.count_start_line(reason.size());
     version_ = version;
   }
 
@@ -216,6 +209,7 @@ struct Driver {
     said_headers = false;
     started = false;
     failed = false;
+    header_bytes = 0;
   }
 
   Progress fail(Refusal why, std::size_t consumed) {
@@ -229,6 +223,8 @@ struct Driver {
   Progress feed(std::string_view input, JudgeHead judge_head) {
     if (failed) return {0, ParseState::failed};
     std::size_t consumed = started ? 0 : blank_lines(input);
+    // Half a blank line; Beast would take it for a method.
+    if (!started && input.substr(consumed) == "\r") return {consumed, ParseState::needs_more};
     for (;;) {
       if (core->is_header_done() && !said_headers) {
         if (auto why = judge_head()) return fail(*why, consumed);
@@ -240,15 +236,21 @@ struct Driver {
       if (consumed == input.size()) return {consumed, ParseState::needs_more};
       started = true;
       error_code error;
-      consumed += core->step(input.substr(consumed), error);
-      if (error == beast_http::error::need_more) {
-        // Left over is an unfinished line: of the header section, which Beast bounds, or of a
-        // chunk header with its extensions or the trailers, which it does not.
-        if (input.size() - consumed > limits.header_bytes_max)
-          return fail({431, "a line is too long"}, consumed);
-        return {consumed, ParseState::needs_more};
-      }
-      if (error) return fail(core->refusal(error), consumed);
+      const bool is_counted = !core->is_header_done() || core->awaits_chunk_header();
+      const std::size_t stepped = core->step(input.substr(consumed), error);
+      consumed += stepped;
+      if (error && error != beast_http::error::need_more)
+        return fail(core->refusal(error), consumed);
+      // The raw bytes of the header section, or of one chunk header with its extensions (the last
+      // one: with the trailers), which Beast does not bound. Counted here with what waits for its
+      // end, so that the limit is the same however the bytes arrive.
+      if (core->is_header_done() && is_counted && said_headers) header_bytes = 0;
+      if (is_counted) header_bytes += stepped;
+      const bool waits = static_cast<bool>(error);
+      if (is_counted &&
+          header_bytes + (waits ? input.size() - consumed : 0) > limits.header_bytes_max)
+        return fail({431, "header section is too large"}, consumed);
+      if (waits) return {consumed, ParseState::needs_more};
     }
   }
 
@@ -265,6 +267,7 @@ struct Driver {
   bool said_headers = false;
   bool started = false;
   bool failed = false;
+  std::size_t header_bytes = 0;
 };
 
 }  // namespace

@@ -259,7 +259,8 @@ TEST(RequestParserTest, DrainsBodiesOfGetAndDelete) {
 }
 
 TEST(RequestParserTest, SkipsBlankLinesBetweenRequests) {
-  EXPECT_EQ(read("\r\n\r\n" + get("/a") + "\r\n" + get("/b")).requests.size(), 2U);
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::string::npos})
+    EXPECT_EQ(read("\r\n\r\n" + get("/a") + "\r\n" + get("/b"), piece).requests.size(), 2U);
 }
 
 TEST(ResponseParserTest, ReadsBodiesWithLengthChunkedAndUntilTheEnd) {
