@@ -1,0 +1,56 @@
+// DPS as the server and later folders see it: one Provisioning object serves every instance.
+// Protocols are in wire/.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "provisioning/enrollments.h"
+#include "provisioning/registrar.h"
+#include "resources/api.h"
+#include "security/secrets.h"
+
+namespace doppel::provisioning {
+
+class Provisioning {
+ public:
+  // All outlive the object.
+  struct Deps {
+    store::Store& store;
+    const Clock& clock;
+    Random& random;  // any thread may call it
+    const security::SecretBox& box;
+    Registrar::CatalogSource catalog;
+    hub::Hubs& hubs;
+    functions::Functions& functions;
+    WebhookClient& webhooks;
+  };
+  explicit Provisioning(Deps deps);
+
+  Registrar& registrar() { return registrar_; }
+  Enrollments& enrollments() { return enrollments_; }
+
+  // Null when there is none of that scope or name.
+  Instance find_by_scope(std::string_view id_scope) const;
+  Instance find_by_name(std::string_view name) const;
+  Instance find_by_host(std::string_view host) const;  // may carry a port
+
+  // For the first start: makes the group if it is not there yet, from the body that a client would
+  // PUT. Errors: not_found (instance), those of Enrollments::put.
+  Task<Status> ensure_enrollment_group(std::string instance, std::string group, json::Object body);
+
+  // For Resources::on_deleted: forgets everything of an instance that is gone.
+  Task<Status> purge(resources::DeletedResource gone);
+
+  // Refuses new registrations, cancels webhooks, ends when nothing runs any more.
+  Task<void> stop();
+
+ private:
+  Deps deps_;
+  EnrollmentCodec codec_;
+  Registrar registrar_;
+  Enrollments enrollments_;
+};
+
+}  // namespace doppel::provisioning

@@ -1,0 +1,60 @@
+// Who is this device, and may it provision? Finds the enrollment that covers a registration ID and
+// checks the proof against it (dps.md sections 2 and 5).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "provisioning/enrollment_codec.h"
+#include "resources/catalog.h"
+#include "security/sas.h"
+#include "store/store.h"
+
+namespace doppel::provisioning {
+
+// The instance a device talks to; keeps its catalog alive.
+using Instance = std::shared_ptr<const resources::Dps>;
+
+// Exactly one of the two is set.
+struct Proof {
+  std::string sas_token;
+  bool has_certificate = false;  // X.509 attestation is not built yet: it is refused, and logged
+};
+
+// A proven device with the enrollment that admits it, enabled or not. `stored` is the entry as it
+// was read: whoever acts on the proof checks in its own transaction that it is still the same.
+struct Proven {
+  std::shared_ptr<const Enrollment> enrollment;
+  std::string key;
+  std::string stored;
+  SymmetricKeys device_keys;  // what the hub will know the device by
+};
+
+// Groups of one instance. Each costs two to four HMACs for a device that no other has admitted yet;
+// more are refused at creation.
+inline constexpr std::size_t kGroupsMax = 1000;
+
+class Prover {
+ public:
+  Prover(store::Store& store, const EnrollmentCodec& codec, const Clock& clock)
+      : store_(store), codec_(codec), clock_(clock) {}
+
+  // Errors: Unauthorized for whatever is wrong with the proof, its message the reason for the log
+  // (clients never see it); unavailable and internal from below. Any thread.
+  Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
+
+ private:
+  Task<Result<Proven>> prove_by_group(Instance instance, RegistrationId id,
+                                      security::SasToken token,
+                                      std::shared_ptr<const store::Snapshot> snapshot) const;
+
+  store::Store& store_;
+  const EnrollmentCodec& codec_;
+  const Clock& clock_;
+};
+
+}  // namespace doppel::provisioning

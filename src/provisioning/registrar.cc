@@ -1,0 +1,255 @@
+#include "provisioning/registrar.h"
+
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/time_text.h"
+#include "errors/dps.h"
+#include "provisioning/keys.h"
+#include "provisioning/registrar_plan.h"
+
+namespace doppel::provisioning {
+namespace {
+
+std::string subject_of(const resources::Dps& instance, const RegistrationId& id) {
+  return fmt::format("{}/{}", to_lower(instance.name), to_lower(id.view()));
+}
+
+// What may pass by itself is told as an error: clients repeat a register that is answered with 429
+// or more. All else is final, and a register that is repeated for ever helps nobody.
+bool may_pass(Code code) {
+  switch (code) {
+    case Code::conflict:
+    case Code::throttled:
+    case Code::timeout:
+    case Code::cancelled:
+    case Code::unavailable:
+    case Code::unauthenticated:  // the enrollment changed meanwhile
+      return true;
+    case Code::invalid_argument:
+    case Code::forbidden:
+    case Code::not_found:
+    case Code::already_exists:
+    case Code::precondition_failed:
+    case Code::too_large:
+    case Code::quota_exceeded:
+    case Code::unsupported:
+    case Code::bad_gateway:
+    case Code::internal:
+      return false;
+  }
+  return false;
+}
+
+std::int64_t error_code(const Error& error) {
+  if (error.service == nullptr) return errors::dps::kInternal.number;
+  return error.service->number >= 100'000 ? error.service->number
+                                          : error.service->http_status * 1000;
+}
+
+metrics::Counter& finished_counter(OutcomeStatus status) {
+  constexpr std::string_view kName = "doppel_provisioning_registrations_total";
+  constexpr std::string_view kHelp = "Registrations that came to an end";
+  static metrics::Counter& assigned = metrics::counter(kName, kHelp, {{"status", "assigned"}});
+  static metrics::Counter& failed = metrics::counter(kName, kHelp, {{"status", "failed"}});
+  static metrics::Counter& disabled = metrics::counter(kName, kHelp, {{"status", "disabled"}});
+  switch (status) {
+    case OutcomeStatus::assigned:
+      return assigned;
+    case OutcomeStatus::failed:
+      return failed;
+    case OutcomeStatus::disabled:
+      return disabled;
+  }
+  return failed;
+}
+
+}  // namespace
+
+const ServiceError kBeginAgain{.name = "BeginAgain",
+                               .number = 0,
+                               .http_status = 409,
+                               .code = Code::conflict,
+                               .text = "what the registration was based on has changed"};
+
+Registrar::Registrar(Deps deps)
+    : deps_(std::move(deps)),
+      prover_(deps_.store, deps_.codec, deps_.clock),
+      operations_(deps_.clock, deps_.random) {}
+
+Task<Result<Proven>> Registrar::prove(Instance instance, RegistrationId id, Proof proof) const {
+  return prover_.prove(std::move(instance), std::move(id), std::move(proof));
+}
+
+Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request) {
+  if (stop_.stop_requested()) co_return fail(errors::dps::kUnavailable);
+  auto proven = co_await prover_.prove(request.instance, request.id, request.proof);
+  if (!proven) co_return fail(std::move(proven.error()));
+
+  auto begun = operations_.begin_or_join(subject_of(*request.instance, request.id));
+  if (!begun) co_return fail(std::move(begun.error()));
+  const std::shared_ptr<Operation> operation = begun->operation;
+  if (begun->is_new) {
+    auto job =
+        std::make_shared<Job>(Job{std::move(request), *std::move(proven), operation, std::nullopt});
+    // The operation outlives the connection that asked for it; stop() waits for it.
+    spawn(run_guarded(std::move(job)), [this, operation](Result<Outcome> result) {
+      if (result) finished_counter(result->status).add();
+      operations_.finish(operation, std::move(result));
+    });
+  }
+  if (!co_await Operation::wait(operation, kAnswerWait)) {
+    co_return OperationStatus{operation->id(), std::nullopt, kFirstRetryAfterS};
+  }
+  auto result = operation->result();
+  if (!*result) co_return fail(std::move(result->error()));
+  co_return OperationStatus{operation->id(), **std::move(result), 0};
+}
+
+Task<Result<OperationStatus>> Registrar::poll(Instance instance, RegistrationId id, Proof proof,
+                                              std::string operation_id) {
+  auto proven = co_await prover_.prove(instance, id, proof);
+  if (!proven) co_return fail(std::move(proven.error()));
+  const auto operation = operations_.find(operation_id, subject_of(*instance, id));
+  if (!operation) {
+    auto record = co_await find_record(*instance, id);
+    if (!record) co_return fail(std::move(record.error()));
+    if (!*record) co_return fail(errors::dps::kOperationNotFound);
+    Outcome outcome{OutcomeStatus::assigned, result_json(**record)};
+    co_return OperationStatus{std::move(operation_id), std::move(outcome), 0};
+  }
+  if (!operation->result()) {
+    std::size_t polls = 0;
+    if (!operation->count_poll(deps_.clock.steady(), polls)) {
+      co_return fail(errors::dps::kThrottled);
+    }
+    if (!co_await Operation::wait(operation, kAnswerWait)) {
+      const int retry_after_s = polls < 2 ? kFirstRetryAfterS : kLaterRetryAfterS;
+      co_return OperationStatus{operation->id(), std::nullopt, retry_after_s};
+    }
+  }
+  auto result = operation->result();
+  if (!*result) co_return fail(std::move(result->error()));
+  co_return OperationStatus{operation->id(), **std::move(result), 0};
+}
+
+Task<Result<json::Object>> Registrar::look_up(Instance instance, RegistrationId id, Proof proof) {
+  auto proven = co_await prover_.prove(instance, id, proof);
+  if (!proven) co_return fail(std::move(proven.error()));
+  auto record = co_await find_record(*instance, id);
+  if (!record) co_return fail(std::move(record.error()));
+  if (!*record) co_return fail(errors::dps::kRegistrationNotFound);
+  co_return result_json(**record);
+}
+
+Task<void> Registrar::stop() {
+  stop_.request_stop();
+  co_await operations_.wait_until_idle();
+}
+
+Task<Result<std::optional<Registration>>> Registrar::find_record(const resources::Dps& instance,
+                                                                 const RegistrationId& id) {
+  auto stored = co_await deps_.store.snapshot()->get(registration_key(instance.name, id.view()));
+  if (!stored) co_return fail(std::move(stored.error()));
+  if (!*stored) co_return std::nullopt;
+  auto record = decode_registration(**stored);
+  if (!record) co_return fail(std::move(record.error()));
+  co_return *std::move(record);
+}
+
+// Nothing may escape a spawned task.
+Task<Result<Outcome>> Registrar::run_guarded(std::shared_ptr<Job> job) {
+  std::string what;
+  try {
+    co_return co_await run(job);
+  } catch (const std::exception& error) {
+    what = error.what();
+  }
+  co_return failed(*job, Error{.code = Code::internal, .message = std::move(what)});
+}
+
+Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
+  for (int begun = 0; begun < kRestartsMax; ++begun) {
+    if (begun > 0) {
+      auto proven =
+          co_await prover_.prove(job->request.instance, job->request.id, job->request.proof);
+      if (!proven) co_return fail(std::move(proven.error()));
+      job->proven = *std::move(proven);
+    }
+    if (!job->enrollment().enabled) {
+      json::Object state;
+      state["registrationId"] = job->request.id.str();
+      state["status"] = "disabled";
+      co_return Outcome{OutcomeStatus::disabled, std::move(state)};
+    }
+    auto assigned = co_await attempt(job);
+    if (assigned) {
+      log::info("provisioning.assigned", {{"tracking_id", job->request.tracking_id},
+                                          {"registration_id", job->request.id.view()},
+                                          {"device_id", assigned->device_id.view()},
+                                          {"hub", assigned->hub.view()}});
+      co_return Outcome{OutcomeStatus::assigned, result_json(*assigned)};
+    }
+    if (assigned.error().service == &kBeginAgain) continue;
+    if (may_pass(assigned.error().code)) co_return fail(std::move(assigned.error()));
+    co_return failed(*job, assigned.error());
+  }
+  co_return fail(errors::dps::kConflict);
+}
+
+Task<Result<Registration>> Registrar::attempt(std::shared_ptr<Job> job) {
+  // The only wait on the outside world comes before the commit, never inside it.
+  if (auto asked = co_await ask_webhook(job); !asked) co_return fail(std::move(asked.error()));
+  std::function<Task<Result<Registration>>(store::Transaction&)> body =
+      [this, job](store::Transaction& tx) { return assign(tx, job); };
+  co_return co_await store::transact<Registration>(deps_.store, std::move(body));
+}
+
+Task<Status> Registrar::ask_webhook(std::shared_ptr<Job> job) {
+  job->webhook_answer.reset();
+  const Enrollment& enrollment = job->enrollment();
+  if (effective_policy(enrollment, job->instance()) != AllocationPolicy::custom) co_return Status();
+  if (deps_.functions.builtin_allocation_app(enrollment.webhook->url)) co_return Status();
+  std::string body;
+  {
+    store::Transaction tx(deps_.store);  // reads only
+    Plan plan;
+    if (auto read = co_await read_state(tx, *job, plan); !read) co_return read;
+    if (!plan.runs_allocation) co_return Status();
+    const auto hubs = candidates(enrollment, job->instance());
+    if (hubs.empty()) {
+      co_return fail(errors::dps::kNoHub, "no linked hub of this server can take the device");
+    }
+    body = json::write(allocation_request(enrollment, job->request.id,
+                                          plan.current ? &*plan.current : nullptr,
+                                          job->request.payload, hubs));
+  }
+  auto answer = co_await call_webhook(deps_.webhooks, deps_.clock, enrollment.webhook->url,
+                                      std::move(body), stop_.get_token());
+  if (!answer) co_return fail(std::move(answer.error()));
+  job->webhook_answer = *std::move(answer);
+  co_return Status();
+}
+
+Outcome Registrar::failed(const Job& job, const Error& error) const {
+  log::warn("provisioning.failed", {{"tracking_id", job.request.tracking_id},
+                                    {"registration_id", job.request.id.view()},
+                                    {"enrollment", job.enrollment().id},
+                                    {"reason", error.message}});
+  const auto now = to_iso8601(deps_.clock.now());
+  json::Object state;
+  state["registrationId"] = job.request.id.str();
+  state["createdDateTimeUtc"] = now;
+  state["status"] = to_string(OutcomeStatus::failed);
+  state["errorCode"] = error_code(error);
+  state["errorMessage"] = error.code == Code::internal && error.service == nullptr
+                              ? std::string(errors::dps::kInternal.text)
+                              : error.message;
+  state["lastUpdatedDateTimeUtc"] = now;
+  return Outcome{OutcomeStatus::failed, std::move(state)};
+}
+
+}  // namespace doppel::provisioning

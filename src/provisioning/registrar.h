@@ -1,0 +1,108 @@
+// Registers devices: proof, allocation, and one commit of everything that a registration changes -
+// hub identity, device twin, digital twin, registration record and lifecycle event (DESIGN section
+// 2). Knows no protocol; wire/ translates.
+//
+// Safe to repeat: devices register again after every lost answer, and a register that finds all as
+// it should be writes nothing.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "functions/api.h"
+#include "hub/api.h"
+#include "provisioning/allocation.h"
+#include "provisioning/operations.h"
+#include "provisioning/prover.h"
+#include "provisioning/registration.h"
+#include "store/transaction.h"
+
+namespace doppel::provisioning {
+
+// How long a register or a poll waits for the outcome before it is answered "assigning".
+inline constexpr Duration kAnswerWait = std::chrono::milliseconds(500);
+// Enrollments may change between the proof and the commit; then all begins anew.
+inline constexpr int kRestartsMax = 5;
+inline constexpr int kFirstRetryAfterS = 1;  // seconds; told with the register and the first poll
+inline constexpr int kLaterRetryAfterS = 3;
+
+struct RegisterRequest {
+  Instance instance;
+  RegistrationId id;
+  Proof proof;
+  std::optional<json::Value> payload;
+  std::string api_version;
+  std::string tracking_id;
+};
+
+// What a register or a poll is answered with.
+struct OperationStatus {
+  std::string operation_id;
+  std::optional<Outcome> outcome;  // nothing: "assigning"
+  int retry_after_s = kFirstRetryAfterS;
+};
+
+class Registrar {
+ public:
+  using CatalogSource = std::function<std::shared_ptr<const resources::Catalog>()>;
+  struct Deps {
+    store::Store& store;
+    const Clock& clock;
+    Random& random;
+    const EnrollmentCodec& codec;
+    CatalogSource catalog;
+    hub::Hubs& hubs;
+    functions::Functions& functions;
+    WebhookClient& webhooks;
+  };
+  explicit Registrar(Deps deps);
+
+  // Whether `proof` is good; for connections that are judged before they register.
+  Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
+
+  // Starts a registration, or joins the one that runs, and waits for it up to kAnswerWait. What
+  // goes wrong after the proof is an outcome ("failed"), except what may pass by itself. Errors:
+  // Unauthorized, throttled, unavailable.
+  Task<Result<OperationStatus>> register_device(RegisterRequest request);
+
+  // The state of an operation. One that is not known any more (a restart, too old) is answered from
+  // the registration record. Errors: Unauthorized, OperationNotFound, throttled.
+  Task<Result<OperationStatus>> poll(Instance instance, RegistrationId id, Proof proof,
+                                     std::string operation_id);
+
+  // The record, for the device itself. Errors: Unauthorized, RegistrationNotFound.
+  Task<Result<json::Object>> look_up(Instance instance, RegistrationId id, Proof proof);
+
+  // Refuses new registrations, cancels webhooks and waits for what runs.
+  Task<void> stop();
+
+ private:
+  struct Job;   // one registration under way
+  struct Plan;  // what its transaction decided
+  Task<Result<Outcome>> run(std::shared_ptr<Job> job);
+  Task<Result<Outcome>> run_guarded(std::shared_ptr<Job> job);
+  Task<Result<Registration>> attempt(std::shared_ptr<Job> job);
+  Outcome failed(const Job& job, const Error& error) const;
+  Task<Status> ask_webhook(std::shared_ptr<Job> job);
+  Task<Result<Registration>> assign(store::Transaction& tx, std::shared_ptr<Job> job);
+  Task<Status> read_state(store::Transaction& tx, const Job& job, Plan& plan);
+  Task<Status> allocate(store::Transaction& tx, const Job& job, Plan& plan);
+  Task<Status> decide_twin(store::Transaction& tx, const Job& job, Plan& plan);
+  Task<Status> decide_existing_twin(store::Transaction& tx, const Job& job, Plan& plan,
+                                    hub::InitialTwin initial);
+  Task<Status> stage_identity(store::Transaction& tx, const Job& job, Plan& plan);
+  Registration stage_record(store::Transaction& tx, const Job& job, const Plan& plan);
+  Task<Result<std::optional<Registration>>> find_record(const resources::Dps& instance,
+                                                        const RegistrationId& id);
+
+  Deps deps_;
+  Prover prover_;
+  Operations operations_;
+  std::stop_source stop_;
+};
+
+}  // namespace doppel::provisioning

@@ -1,0 +1,130 @@
+#include "provisioning/wire/device_api.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "errors/dps.h"
+#include "provisioning/wire/errors.h"
+
+namespace doppel::provisioning::wire {
+namespace {
+
+bool is_blank(std::string_view text) {
+  return std::ranges::all_of(
+      text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+}
+
+// The body of a register or a look-up; only what the URL or the user name does not say counts.
+Result<std::optional<json::Value>> read_payload(std::string_view body, std::string_view id) {
+  if (body.size() > kMessageSizeMax) return fail(errors::dps::kTooLarge);
+  if (is_blank(body)) return std::nullopt;
+  auto document = json::parse(body);
+  if (!document) {
+    return fail(errors::dps::kBadRequest, "the body is not JSON: " + document.error().message);
+  }
+  if (!document->is_object()) {
+    return fail(errors::dps::kBadRequest, "the body must be a JSON object");
+  }
+  const json::Value* named = json::find(*document, "registrationId");
+  if (named != nullptr && !named->is_null() &&
+      (!json::is_string(*named) || !equal_ignoring_case(json::view(named->get_string()), id))) {
+    return fail(errors::dps::kBadRequest, "the body names another registration ID");
+  }
+  if (const json::Value* csr = json::find(*document, "csr"); csr != nullptr && !csr->is_null()) {
+    // A client that asks for a certificate fails without one in the answer; say so early.
+    return fail(errors::dps::kBadRequest, "certificate signing requests are not supported");
+  }
+  const json::Value* payload = json::find(*document, "payload");
+  if (payload == nullptr || payload->is_null()) return std::nullopt;
+  return *payload;
+}
+
+std::string status_body(const OperationStatus& status) {
+  json::Object body;
+  body["operationId"] = status.operation_id;
+  body["status"] = status.outcome ? to_string(status.outcome->status) : "assigning";
+  if (status.outcome) body["registrationState"] = status.outcome->state;
+  return json::write(body);
+}
+
+DeviceAnswer answer(const OperationStatus& status) {
+  return {.status = status.outcome ? 200 : 202,
+          .body = status_body(status),
+          .retry_after_s = status.outcome ? 0 : status.retry_after_s};
+}
+
+}  // namespace
+
+bool is_api_version(std::string_view text) {
+  constexpr std::string_view kShape = "dddd-dd-dd";
+  if (text.ends_with("-preview")) text.remove_suffix(std::string_view("-preview").size());
+  return std::ranges::equal(text, kShape, [](char c, char shape) {
+    return shape == 'd' ? c >= '0' && c <= '9' : c == shape;
+  });
+}
+
+DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const {
+  static metrics::Counter& refused = metrics::counter("doppel_provisioning_refused_total",
+                                                      "Requests of devices that were refused");
+  refused.add();
+  const ServiceError& service = service_error(error);
+  log::warn("provisioning.refused", {{"tracking_id", call.tracking_id},
+                                     {"registration_id", call.id.view()},
+                                     {"transport", call.transport},
+                                     {"status", service.http_status},
+                                     {"reason", error.message}});
+  return {.status = service.http_status,
+          .body = error_body(error, call.tracking_id, clock_.now()),
+          .retry_after_s = retry_after_s(error)};
+}
+
+// What is wrong with a body is told only to those who have proven themselves.
+Task<DeviceAnswer> DeviceApi::refuse_body(DeviceCall call, Error error) {
+  auto proven = co_await provisioning_.registrar().prove(call.instance, call.id, call.proof);
+  co_return refuse(call, proven ? error : proven.error());
+}
+
+Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body) {
+  if (!call.instance) {
+    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
+    co_return refuse(call, unknown);
+  }
+  auto payload = read_payload(body, call.id.view());
+  if (!payload) co_return co_await refuse_body(std::move(call), std::move(payload.error()));
+  RegisterRequest request{.instance = call.instance,
+                          .id = call.id,
+                          .proof = call.proof,
+                          .payload = *std::move(payload),
+                          .api_version = call.api_version,
+                          .tracking_id = call.tracking_id};
+  auto status = co_await provisioning_.registrar().register_device(std::move(request));
+  if (!status) co_return refuse(call, status.error());
+  co_return answer(*status);
+}
+
+Task<DeviceAnswer> DeviceApi::poll(DeviceCall call, std::string operation_id) {
+  if (!call.instance) {
+    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
+    co_return refuse(call, unknown);
+  }
+  auto status = co_await provisioning_.registrar().poll(call.instance, call.id, call.proof,
+                                                        std::move(operation_id));
+  if (!status) co_return refuse(call, status.error());
+  co_return answer(*status);
+}
+
+Task<DeviceAnswer> DeviceApi::look_up(DeviceCall call, std::string body) {
+  if (!call.instance) {
+    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
+    co_return refuse(call, unknown);
+  }
+  auto ignored = read_payload(body, call.id.view());
+  if (!ignored) co_return co_await refuse_body(std::move(call), std::move(ignored.error()));
+  auto state = co_await provisioning_.registrar().look_up(call.instance, call.id, call.proof);
+  if (!state) co_return refuse(call, state.error());
+  co_return DeviceAnswer{.status = 200, .body = json::write(*state)};
+}
+
+}  // namespace doppel::provisioning::wire

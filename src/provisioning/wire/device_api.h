@@ -1,0 +1,55 @@
+// What a device may ask, independent of MQTT, HTTP and AMQP: they bring a call and carry the answer
+// back. Bodies, statuses and logging are decided here, so that all transports refuse alike.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "provisioning/api.h"
+
+namespace doppel::provisioning::wire {
+
+inline constexpr std::size_t kMessageSizeMax = 96 * 1024;  // bytes of body; Azure's limit for DPS
+
+struct DeviceCall {
+  Instance instance;  // null: unknown ID scope, refused like a bad proof
+  RegistrationId id;
+  Proof proof;
+  std::string api_version;
+  std::string tracking_id;
+  std::string_view transport;  // "mqtt", "https": for the log; static text
+};
+
+struct DeviceAnswer {
+  int status = 200;
+  std::string body;
+  int retry_after_s = 0;  // 0: no such header
+};
+
+class DeviceApi {
+ public:
+  DeviceApi(Provisioning& provisioning, const Clock& clock)
+      : provisioning_(provisioning), clock_(clock) {}
+
+  // `body` may be empty (.NET over MQTT), may lack the ID and may hold "payload":null (Python).
+  Task<DeviceAnswer> register_device(DeviceCall call, std::string body);
+  Task<DeviceAnswer> poll(DeviceCall call, std::string operation_id);
+  Task<DeviceAnswer> look_up(DeviceCall call, std::string body);
+
+  // The answer for an error; logs it with the reason that clients are not told.
+  DeviceAnswer refuse(const DeviceCall& call, const Error& error) const;
+
+ private:
+  Task<DeviceAnswer> refuse_body(DeviceCall call, Error error);
+
+  Provisioning& provisioning_;
+  const Clock& clock_;
+};
+
+// "2019-03-31", "2025-07-01-preview": newer ones than we know are accepted.
+bool is_api_version(std::string_view text);
+
+}  // namespace doppel::provisioning::wire

@@ -1,0 +1,25 @@
+// Inner errors as DPS clients see them, on every transport (dps.md section 1.6).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace doppel::provisioning::wire {
+
+inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
+inline constexpr int kRetryAfterTroubleS = 5;  // seconds; told with 429 and 503
+
+// The line of schemas/errors/dps.tsv that clients see: the error's own, else the one of its code.
+const ServiceError& service_error(const Error& error);
+
+// {"errorCode","trackingId","message","timestampUtc"}. Reasons for a 401 and our own mistakes stay
+// in the log.
+std::string error_body(const Error& error, std::string_view tracking_id, TimePoint now);
+
+// Seconds after which trying again may help; 0 when it will not.
+int retry_after_s(const Error& error);
+
+}  // namespace doppel::provisioning::wire

@@ -1,0 +1,93 @@
+#include "provisioning/wire/http_device.h"
+
+#include <fmt/format.h>
+
+#include "base/encoding.h"
+#include "errors/dps.h"
+#include "provisioning/wire/errors.h"
+
+namespace doppel::provisioning::wire {
+namespace {
+
+DeviceCall read_call(const http::Request& request, const Provisioning& provisioning) {
+  DeviceCall call;
+  call.instance = provisioning.find_by_scope(request.param("scope"));
+  call.id = RegistrationId(request.param("id"));
+  call.proof.sas_token = request.headers.get_or("Authorization", "");
+  call.proof.has_certificate =
+      request.peer != nullptr && request.peer->client_certificate != nullptr;
+  call.api_version = request.query_value("api-version").value_or("");
+  call.tracking_id = request.tracking_id;
+  call.transport = "https";
+  return call;
+}
+
+http::Response respond(const DeviceAnswer& answer, std::string_view tracking_id) {
+  // No Strict-Transport-Security, although Azure sends it: on "localhost" it would bind every other
+  // server of the machine in people's browsers.
+  auto response = http::Response::json(answer.status, answer.body);
+  response.headers.set("x-ms-request-id", tracking_id);
+  if (answer.retry_after_s > 0) {
+    response.headers.set("Retry-After", std::to_string(answer.retry_after_s));
+  }
+  return response;
+}
+
+struct Routes {
+  Provisioning* provisioning;
+  DeviceApi* api;
+
+  // Nothing when the call may go on.
+  std::optional<http::Response> check(const DeviceCall& call) const {
+    if (is_api_version(call.api_version)) return std::nullopt;
+    const Error error =
+        fail(errors::dps::kBadRequest, "the query must name an api-version").error();
+    return respond(api->refuse(call, error), call.tracking_id);
+  }
+
+  Task<http::Response> register_device(http::Request request) const {
+    DeviceCall call = read_call(request, *provisioning);
+    if (auto refused = check(call)) co_return *std::move(refused);
+    const std::string tracking_id = call.tracking_id;
+    const DeviceAnswer answer = co_await api->register_device(std::move(call), request.body);
+    auto response = respond(answer, tracking_id);
+    if (answer.status == 202) {
+      response.headers.set(
+          "Location",
+          fmt::format("https://{}{}", request.headers.get_or("Host", "localhost"), request.path));
+    }
+    co_return response;
+  }
+
+  // Node sends a body, "{}", with this GET; it is read and dropped.
+  Task<http::Response> poll(http::Request request) const {
+    DeviceCall call = read_call(request, *provisioning);
+    if (auto refused = check(call)) co_return *std::move(refused);
+    const std::string tracking_id = call.tracking_id;
+    std::string operation(request.param("operation"));
+    const DeviceAnswer answer = co_await api->poll(std::move(call), std::move(operation));
+    co_return respond(answer, tracking_id);
+  }
+
+  Task<http::Response> look_up(http::Request request) const {
+    DeviceCall call = read_call(request, *provisioning);
+    if (auto refused = check(call)) co_return *std::move(refused);
+    const std::string tracking_id = call.tracking_id;
+    const DeviceAnswer answer = co_await api->look_up(std::move(call), request.body);
+    co_return respond(answer, tracking_id);
+  }
+};
+
+}  // namespace
+
+void add_device_routes(http::Router& router, Provisioning& provisioning, DeviceApi& api) {
+  const auto routes = std::make_shared<const Routes>(Routes{&provisioning, &api});
+  router.add("PUT", "/{scope}/registrations/{id}/register",
+             [routes](http::Request r) { return routes->register_device(std::move(r)); });
+  router.add("GET", "/{scope}/registrations/{id}/operations/{operation}",
+             [routes](http::Request r) { return routes->poll(std::move(r)); });
+  router.add("POST", "/{scope}/registrations/{id}",
+             [routes](http::Request r) { return routes->look_up(std::move(r)); });
+}
+
+}  // namespace doppel::provisioning::wire
