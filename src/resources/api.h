@@ -7,11 +7,9 @@
 // before the commit is acknowledged, so whoever was told "created" also finds it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,6 +78,7 @@ struct DeletedResource {
 // succeeds, so it is safe to repeat. The name cannot be used again before all hooks have succeeded.
 using PurgeHook = std::function<Task<Status>(DeletedResource)>;
 
+struct PutContext;  // document.h
 struct PutOutcome {
   std::shared_ptr<const Document> document;
   bool created = false;
@@ -96,9 +95,7 @@ class Resources final : public store::Observer {
   ~Resources() override;
 
   // Cheap; any thread. Never null.
-  std::shared_ptr<const Catalog> catalog() const {
-    return catalog_.load(std::memory_order_acquire);
-  }
+  std::shared_ptr<const Catalog> catalog() const;
   const ResourceDefaults& defaults() const { return defaults_; }
 
   // ---- ARM documents. `body` is what a client would PUT; errors are those of errors/arm.h. Any
@@ -177,14 +174,38 @@ class Resources final : public store::Observer {
  private:
   Resources(store::Store& store, Executor& home, const Clock& clock, Random& random,
             security::SecretBox box, ResourceDefaults defaults);
-  struct Impl;
+  class State;      // what is in memory, and how it follows the store
+  class Deletions;  // purges of what is gone
+  enum class Change : std::uint8_t { put, patch };
+
+  static Task<void> reload(std::shared_ptr<State> state, store::Store& store);
+  Task<Status> open_tokens();
+  Task<Result<std::string>> token_key(store::Transaction& tx);
+  Task<Result<bool>> stage_principal(store::Transaction& tx, const ServicePrincipal& principal);
+  Task<Result<PutOutcome>> put_or_patch(ResourceId id, json::Object body, std::string if_match,
+                                        Change change);
+  Task<Result<std::string>> check_place(store::Transaction& tx, const ResourceId& id);
+  Task<Result<json::Object>> internal_members(store::Transaction& tx, const ResourceId& id);
+  Task<Result<PutOutcome>> stage_put(store::Transaction& tx, const ResourceId& asked,
+                                     const json::Object& body, const std::string& if_match,
+                                     Change change);
+  Status stage_child(store::Transaction& tx, const PutContext& parent, const ResourceId& id,
+                     const json::Object& body);
+  Task<Result<std::vector<DeletedResource>>> stage_remove(store::Transaction& tx,
+                                                          const ResourceId& id,
+                                                          const std::string& if_match);
+  std::unexpected<Error> get_error(const ResourceId& id) const;
 
   store::Store& store_;
+  Executor& home_;
   const Clock& clock_;
   Random& random_;
   ResourceDefaults defaults_;
-  std::atomic<std::shared_ptr<const Catalog>> catalog_;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<State> state_;
+  std::unique_ptr<Deletions> deletions_;
+  std::function<Status(std::string_view, std::string_view)> validate_route_;
+  std::unique_ptr<security::TokenSigner> signer_;
+  std::unique_ptr<security::TokenCache> tokens_;
 };
 
 // Verifies the SAS token of a service call against shared access policies: the policy that `skn`

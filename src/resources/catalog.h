@@ -103,7 +103,8 @@ struct Hub {
 
 struct LinkedHub {
   std::string host_name;  // as devices are told it: our hub's current public name, else as linked
-  std::optional<HubName> hub;  // set when it is one of ours
+  std::vector<std::string> host_names;  // all names of it, lower case
+  std::optional<HubName> hub;           // set when it is one of ours
   std::int32_t allocation_weight = 1;
   bool apply_allocation_policy = true;
   std::string connection_string;  // secret
@@ -241,6 +242,24 @@ class Catalog {
 
   // All documents by lower-cased id, and so each resource before its children.
   std::map<std::string, std::shared_ptr<const Document>, std::less<>> documents;
+
+  // Builds the indexes behind the lookups; call once, when everything above is in place.
+  void finish();
+  Catalog() = default;
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
+ private:
+  template <class T>
+  struct Index {
+    std::map<std::string, const T*, std::less<>> by_name;               // lower case
+    std::map<std::string, std::vector<const T*>, std::less<>> by_host;  // lower case, no port
+  };
+  Index<Hub> hub_index_;
+  Index<Dps> dps_index_;
+  Index<TwinsInstance> twins_index_;
+  Index<EventSpace> event_index_;
+  Index<FunctionApp> app_index_;
 };
 
 }  // namespace doppel::resources

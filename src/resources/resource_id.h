@@ -19,7 +19,13 @@ class ResourceId {
   // `type` is "Namespace/type", e.g. "Microsoft.Devices/IotHubs".
   static ResourceId resource(std::string_view subscription, std::string_view group,
                              std::string_view type, std::string_view name);
+  // Reads the path of a request or an id; segments are percent-decoded already or hold no escapes.
+  // Types come out in Azure's spelling. Errors: InvalidResourceType for unknown types, NotFound for
+  // other shapes.
+  static Result<ResourceId> parse(std::string_view path);
   ResourceId child(std::string_view type, std::string_view name) const;
+
+  ResourceId with_group_name(std::string_view name) const;
 
   const std::string& subscription() const { return subscription_; }
   const std::string& group_name() const { return group_; }
@@ -30,6 +36,7 @@ class ResourceId {
   std::string text() const;   // as shown
   std::string lower() const;  // as compared
   ResourceId parent() const;  // the resource a child is in; of a top-level resource its group
+  ResourceId top() const;     // the top-level resource a child is in; itself otherwise
   ResourceId group_id() const { return group(subscription_, group_); }
   bool is_child() const { return parts_.size() > 1; }
   std::string store_key() const;  // key({"arm", lower-cased segments...})

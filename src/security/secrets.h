@@ -1,5 +1,5 @@
 // Secrets at rest: AES-256-GCM under one master key, with the key's id in front so that a wrong key
-// is told from a damaged record (docs/wire/sealed-record.md).
+// is told from a damaged record (docs/wire/resources.md, last paragraph).
 #pragma once
 
 #include <array>
