@@ -8,11 +8,8 @@ Connections::Ticket Connections::add(const std::string& entity, GenerationId gen
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);
   auto& entry = shard.entries[entity];
-  if (entry.ticket != 0) {
+  if (entry.ticket != 0)
     post_close(entry, "taken over by a newer connection of the same identity (400027)");
-  } else {
-    connected_.fetch_add(1, std::memory_order_relaxed);
-  }
   const auto now = clock_.now();
   entry = {.ticket = ticket,
            .generation = std::move(generation),
@@ -31,7 +28,6 @@ void Connections::remove(const std::string& entity, Ticket ticket) {
 
 // With the shard's lock held; the times of the identity stay.
 void Connections::disconnect(Entry& entry) {
-  connected_.fetch_sub(1, std::memory_order_relaxed);
   entry = {.presence = {.connected = false,
                         .state_changed = clock_.now(),
                         .last_activity = entry.presence.last_activity}};
@@ -54,6 +50,16 @@ Presence Connections::presence(std::string_view entity) const {
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(entity);
   return found == shard.entries.end() ? Presence{} : found->second.presence;
+}
+
+std::size_t Connections::connected_count(std::string_view prefix) const {
+  std::size_t count = 0;
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [entity, entry] : shard.entries)
+      if (entry.ticket != 0 && entity.starts_with(prefix)) ++count;
+  }
+  return count;
 }
 
 void Connections::post_close(const Entry& entry, std::string_view reason) {

@@ -46,7 +46,8 @@ class Connections {
 
   void touch(std::string_view entity);
   Presence presence(std::string_view entity) const;
-  std::size_t connected_count() const { return connected_.load(std::memory_order_relaxed); }
+  // Of all identities whose entity key begins with `prefix`. Looks at every entry.
+  std::size_t connected_count(std::string_view prefix) const;
 
   // Tells the live connection to close, if there is one.
   void close(std::string_view entity, std::string_view reason);
@@ -84,7 +85,6 @@ class Connections {
   const Clock& clock_;
   mutable std::array<Shard, 64> shards_;
   std::atomic<Ticket> last_ticket_ = 0;
-  std::atomic<std::size_t> connected_ = 0;
 };
 
 }  // namespace doppel::hub

@@ -70,4 +70,8 @@ Presence HubService::presence(const HubName& hub, const DeviceId& device,
   return connections_.presence(entity_key(hub, device, module));
 }
 
+std::size_t HubService::connected_count(const HubName& hub) const {
+  return connections_.connected_count(store::key({hub.view()}));
+}
+
 }  // namespace doppel::hub

@@ -84,11 +84,14 @@ class HubService final : public Hubs, public store::Observer {
             std::move_only_function<void(Status)> done) override;
 
   // ---- Identities ----
+  // With the first content of its device twin.
+  Task<Result<Identity>> create_with_twin(HubName hub, Identity wanted,
+                                          std::optional<InitialTwin> initial);
   // In order of IDs.
   Task<Result<std::vector<Identity>>> list_identities(HubName hub, std::size_t limit);
   Task<Result<std::vector<Identity>>> list_modules(HubName hub, DeviceId device);
   Task<Result<RegistryStatistics>> statistics(HubName hub);
-  std::size_t connected_count() const { return connections_.connected_count(); }
+  std::size_t connected_count(const HubName& hub) const;
   Presence presence(const HubName& hub, const DeviceId& device, const ModuleId& module) const;
 
   // ---- Device twins ----

@@ -52,10 +52,18 @@ Task<Result<Identity>> HubService::get_identity(HubName hub, DeviceId device, Mo
 }
 
 Task<Result<Identity>> HubService::create_identity(HubName hub, Identity wanted) {
+  co_return co_await create_with_twin(std::move(hub), std::move(wanted), std::nullopt);
+}
+
+Task<Result<Identity>> HubService::create_with_twin(HubName hub, Identity wanted,
+                                                    std::optional<InitialTwin> initial) {
   if (auto ok = check_identity(wanted); !ok) co_return fail(std::move(ok.error()));
+  if (initial) {
+    if (auto ok = check_initial(*initial); !ok) co_return fail(std::move(ok.error()));
+  }
   complete_keys(wanted.authentication, parts_.random);
   std::function<Task<Result<Identity>>(store::Transaction&)> body =
-      [this, hub, wanted](store::Transaction& tx) -> Task<Result<Identity>> {
+      [this, hub, wanted, initial](store::Transaction& tx) -> Task<Result<Identity>> {
     auto current = co_await read_identity(tx, hub, wanted.device_id, wanted.module_id);
     if (!current) co_return fail(std::move(current.error()));
     if (*current) {
@@ -63,7 +71,7 @@ Task<Result<Identity>> HubService::create_identity(HubName hub, Identity wanted)
                                               : errors::hub::kModuleAlreadyExistsOnDevice);
     }
     Identity identity = wanted;
-    auto added = co_await add_identity(tx, hub, identity, std::nullopt);
+    auto added = co_await add_identity(tx, hub, identity, initial);
     if (!added) co_return fail(std::move(added.error()));
     co_return identity;
   };
