@@ -4,6 +4,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
 #include "store/rocksdb/layout.h"
@@ -110,11 +111,14 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options) {
   db.max_background_jobs = kBackgroundJobs;
   db.max_file_opening_threads = kBackgroundJobs;
   db.allow_concurrent_memtable_write = false;  // one writer
-  db.max_bgerror_resume_count = 0;             // recovery is ours: reopen and replay
-  db.bytes_per_sync = kMiB;                    // spreads the writing of table files
+  // Puts off compactions that the disk has no room for, and goes on when there is room again.
+  db.sst_file_manager.reset(rocksdb::NewSstFileManager(db.env));
+  db.max_bgerror_resume_count = 0;  // recovery is ours: reopen and replay
+  db.bytes_per_sync = kMiB;         // spreads the writing of table files
   db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   db.keep_log_file_num = 4;
   db.max_log_file_size = 4 * kMiB;
+  db.db_host_id.clear();  // table files, and so backups, do not name the machine
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;
@@ -161,6 +165,7 @@ void Database::release_snapshot(const rocksdb::Snapshot* snapshot) {
 }
 
 void Database::close() {
+  is_closing_ = true;
   const std::unique_lock lock(mutex_);
   if (db_ == nullptr) return;
   for (const auto* const snapshot : snapshots_) db_->ReleaseSnapshot(snapshot);

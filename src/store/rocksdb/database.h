@@ -2,6 +2,7 @@
 // that it is closed instead of touching freed memory.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -33,14 +34,18 @@ class Database {
   // Keeps the database open while it lives; false when it has been closed.
   class Use {
    public:
-    explicit Use(Database& database) : lock_(database.mutex_), db_(database.db_.get()) {}
+    explicit Use(Database& database) {
+      if (database.is_closing_) return;  // readers must not hold up who wants to close
+      lock_ = std::shared_lock(database.mutex_);
+      db_ = database.db_.get();
+    }
     explicit operator bool() const { return db_ != nullptr; }
     rocksdb::DB* operator->() const { return db_; }
     rocksdb::DB* get() const { return db_; }
 
    private:
     std::shared_lock<std::shared_mutex> lock_;
-    rocksdb::DB* db_;
+    rocksdb::DB* db_ = nullptr;
   };
 
   // Valid during a Use.
@@ -58,6 +63,7 @@ class Database {
  private:
   Database() = default;
 
+  std::atomic<bool> is_closing_ = false;
   std::shared_mutex mutex_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;

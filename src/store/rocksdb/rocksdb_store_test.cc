@@ -258,6 +258,44 @@ TEST_F(RocksDbStoreTest, ReadsOfASnapshotThatOutlivesItsStoreAreRefused) {
   EXPECT_EQ(run_on(worker, snapshot->scan("", "", 10)).error().code, Code::unavailable);
 }
 
+// One directory of each released format is kept, and must stay readable. A new format adds its own:
+// raise kStoreFormat, then run the disabled test below and keep what it writes.
+constexpr const char* kStoredDirectory = "src/store/rocksdb/testdata/format-1";
+
+TEST_F(RocksDbStoreTest, OpensTheStoredDirectoryOfFormat1) {
+  std::filesystem::copy(kStoredDirectory, options().directory,
+                        std::filesystem::copy_options::recursive);
+  open();
+  EXPECT_EQ(store->snapshot()->version(), CommitVersion{5});
+  EXPECT_THAT(get(key({"kept"})), Optional(std::string("value of 2")));
+  EXPECT_EQ(get(key({"erased"})), std::nullopt);
+  EXPECT_THAT(records(key({"stream"})), ElementsAre("1=b", "2=c", "3=d"));
+  EXPECT_EQ(store->stream_bounds(key({"dropped"})).next, SequenceNumber{0});
+  EXPECT_EQ(commit({.appends = {{key({"stream"}), "e"}}}).value().appended[0], SequenceNumber{4});
+}
+
+TEST_F(RocksDbStoreTest, DISABLED_WritesTheStoredDirectory) {
+  open();
+  ASSERT_TRUE(commit({.puts = {{key({"kept"}), "value of 1"}, {key({"erased"}), "1"}}}));
+  ASSERT_TRUE(commit({.puts = {{key({"kept"}), "value of 2"}}, .erases = {key({"erased"})}}));
+  ASSERT_TRUE(commit({.appends = {{key({"stream"}), "a"}, {key({"stream"}), "b"}}}));
+  ASSERT_TRUE(commit({.appends = {{key({"stream"}), "c"}, {key({"dropped"}), "x"}}}));
+  ASSERT_TRUE(run_on(worker, store->trim_stream(key({"stream"}), {1})));
+  ASSERT_TRUE(run_on(worker, store->drop_stream(key({"dropped"}))));
+  reopen();  // so that there are table files, and a log beside them
+  ASSERT_TRUE(commit({.appends = {{key({"stream"}), "d"}}}));
+  store->stop();
+  std::filesystem::remove(options().directory + "/lock");
+  std::vector<std::filesystem::path> unneeded;  // name this machine, or only what can be seen
+  for (const auto& file : std::filesystem::directory_iterator(options().directory + "/db"))
+    if (const auto name = file.path().filename().string();
+        name.starts_with("LO") || name.starts_with("OPTIONS"))
+      unneeded.push_back(file.path());
+  for (const auto& file : unneeded) std::filesystem::remove(file);
+  std::filesystem::copy(options().directory, kStoredDirectory,
+                        std::filesystem::copy_options::recursive);
+}
+
 // Many streams, as many devices make: each must have its head after a restart, however it ended.
 TEST_F(RocksDbStoreTest, FindsTheHeadsOfManyStreams) {
   open();
