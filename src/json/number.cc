@@ -1,5 +1,6 @@
 #include "json/number.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -42,39 +43,17 @@ Decimal decimal_of(std::string_view text) {
     decimal.exponent = is_negative ? -value : value;
     text = text.substr(0, mark);
   }
-  while (text.starts_with('0') || text.starts_with('.')) {
-    if (text.starts_with('.')) {
-      // 0.00123: what follows the point counts from here.
-      text.remove_prefix(1);
-      decimal.exponent -= static_cast<std::int64_t>(text.size());
-      while (text.starts_with('0')) text.remove_prefix(1);
-      while (text.ends_with('0')) {
-        text.remove_suffix(1);
-        ++decimal.exponent;
-      }
-      decimal.digits = text;
-      if (text.empty()) decimal.exponent = 0;
-      return decimal;
-    }
-    text.remove_prefix(1);
-  }
   const auto point = text.find('.');
   if (point != std::string_view::npos) {
     decimal.exponent -= static_cast<std::int64_t>(text.size() - point - 1);
-    while (text.ends_with('0')) {
-      text.remove_suffix(1);
-      ++decimal.exponent;
-    }
-    if (text.ends_with('.')) text.remove_suffix(1);
   }
-  if (text.find('.') == std::string_view::npos) {
-    while (text.ends_with('0')) {
-      text.remove_suffix(1);
-      ++decimal.exponent;
-    }
+  // Leading zeros mean nothing; each trailing one is a factor of ten.
+  while (text.starts_with('0') || text.starts_with('.')) text.remove_prefix(1);
+  while (text.ends_with('0') || text.ends_with('.')) {
+    if (text.ends_with('0')) ++decimal.exponent;
+    text.remove_suffix(1);
   }
   decimal.digits = text;
-  if (text.empty()) decimal.exponent = 0;
   return decimal;
 }
 

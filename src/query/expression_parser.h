@@ -38,6 +38,11 @@ struct Dialect {
   void (*adjust)(Path& path, Arena& arena) = nullptr;
 };
 
+struct BinaryOperator {
+  std::string_view symbol;
+  Op op;
+};
+
 class ExpressionParser {
  public:
   // All must outlive the parser; the expressions live in `arena`.
@@ -60,6 +65,7 @@ class ExpressionParser {
   Node parse_and();
   Node parse_not();
   Node parse_equality();
+  Node parse_equality_operand();
   Node parse_relation();
   Node parse_sum();
   Node parse_product();
@@ -73,6 +79,9 @@ class ExpressionParser {
   Node parse_in(const Expression* left, Op op, std::size_t offset);
   Node parse_list();
 
+  // operand op operand op ..., from the left.
+  Node parse_binary(Node (ExpressionParser::*operand)(), std::span<const BinaryOperator> operators);
+  bool is_allowed(Op op) const;
   Node parse_chain(Node (ExpressionParser::*operand)(), std::string_view word, Op op);
   Node path_node(Path path, std::size_t offset);
   Node literal(Value value, Type type, std::size_t offset);
@@ -86,6 +95,19 @@ class ExpressionParser {
   Result<std::uint32_t> parse_index();
   bool is_keyword(const Token& token) const;
   Status expect(std::string_view symbol, std::string_view why);
+
+  // Counts how deep the parser is inside itself.
+  class Nesting {
+   public:
+    explicit Nesting(std::size_t& depth) : depth_(depth) { ++depth_; }
+    ~Nesting() { --depth_; }
+    Nesting(const Nesting&) = delete;
+    Nesting& operator=(const Nesting&) = delete;
+    bool is_too_deep() const { return depth_ > kParenthesesMax; }
+
+   private:
+    std::size_t& depth_;
+  };
 
   Lexer& lexer_;
   Arena& arena_;
