@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/core.h>
 #include <pthread.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/write_set.h"
 
 namespace doppel::store {
 namespace {
@@ -29,44 +29,6 @@ struct Metrics {
 Metrics& counters() {
   static Metrics all;
   return all;
-}
-
-Status check_key(const std::string& key, const char* what) {
-  if (key.size() > kKeySizeMax)
-    return fail(Code::too_large, fmt::format("a {} of {} bytes is longer than the {} allowed", what,
-                                             key.size(), kKeySizeMax));
-  return {};
-}
-
-Status check_value(const std::string& value, const char* what) {
-  if (value.size() > kValueSizeMax)
-    return fail(Code::too_large, fmt::format("a {} of {} bytes is larger than the {} allowed", what,
-                                             value.size(), kValueSizeMax));
-  return {};
-}
-
-// The size that all limits count, or the refusal of a set beyond them.
-Result<std::size_t> measure(const WriteSet& changes) {
-  std::size_t bytes = 0;
-  for (const auto& required : changes.required) bytes += required.size();
-  for (const auto& put : changes.puts) {
-    if (auto ok = check_key(put.key, "key"); !ok) return fail(std::move(ok.error()));
-    if (auto ok = check_value(put.value, "value"); !ok) return fail(std::move(ok.error()));
-    bytes += put.key.size() + put.value.size();
-  }
-  for (const auto& erased : changes.erases) {
-    if (auto ok = check_key(erased, "key"); !ok) return fail(std::move(ok.error()));
-    bytes += erased.size();
-  }
-  for (const auto& append : changes.appends) {
-    if (auto ok = check_key(append.stream, "stream name"); !ok) return fail(std::move(ok.error()));
-    if (auto ok = check_value(append.record, "record"); !ok) return fail(std::move(ok.error()));
-    bytes += append.stream.size() + append.record.size();
-  }
-  if (bytes > kWriteSetSizeMax)
-    return fail(Code::too_large, fmt::format("a commit of {} bytes is larger than the {} allowed",
-                                             bytes, kWriteSetSizeMax));
-  return bytes;
 }
 
 void refuse(Operation operation, Error error) {
@@ -122,7 +84,7 @@ void Committer::submit(Operation operation) {
   if (operation.kind == BatchStep::Kind::commit) {
     auto measured = measure(operation.changes);
     if (!measured) return refuse(std::move(operation), std::move(measured.error()));
-    operation.bytes = *measured;
+    operation.bytes = *measured + sizeof(Operation);
   }
   std::optional<Error> error;
   bool must_wake = false;

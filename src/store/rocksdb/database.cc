@@ -76,6 +76,8 @@ rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cac
   // than the committer.
   family.compaction_style = rocksdb::kCompactionStyleUniversal;
   family.compaction_options_universal.min_merge_width = kStreamFilesMerged;
+  // Trimmed records leave the disk when everything is merged: once as much was added as there was.
+  family.compaction_options_universal.max_size_amplification_percent = 100;
   family.level0_file_num_compaction_trigger = 2 * kStreamFilesMerged;
   family.level0_slowdown_writes_trigger = 4 * kStreamFilesMerged;
   family.level0_stop_writes_trigger = 6 * kStreamFilesMerged;
