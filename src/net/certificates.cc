@@ -57,6 +57,9 @@ std::string ip_bytes(const std::string& text) {
   return {};
 }
 
+// The name that a wildcard stands below.
+std::string base_of(const std::string& dns) { return dns.starts_with("*.") ? dns.substr(2) : dns; }
+
 bool is_dns_name(std::string_view name) {
   if (name.starts_with("*.")) name.remove_prefix(2);
   if (name.empty() || name.size() > kHostNameBytesMax || name.front() == '.' || name.back() == '.')
@@ -196,7 +199,7 @@ void add_name_constraints(X509* certificate, const Names& names) {
   NAME_CONSTRAINTS* const constraints = NAME_CONSTRAINTS_new();
   constraints->permittedSubtrees = sk_GENERAL_SUBTREE_new_null();
   std::set<std::string> bases;
-  for (const auto& dns : names.dns) bases.insert(dns.starts_with("*.") ? dns.substr(2) : dns);
+  for (const auto& dns : names.dns) bases.insert(base_of(dns));
   for (const auto& base : bases) permit(constraints, GEN_DNS, base);
   permit(constraints, GEN_IPADD, ip_range("127.0.0.0", 1));
   for (const auto& ip : names.ips) {
@@ -294,16 +297,40 @@ Names names_in(X509* certificate) {
   return names;
 }
 
-// Whether the CA may vouch for all these names: asks OpenSSL, with a certificate that has them.
+// Whether one permitted subtree covers a name (RFC 5280 section 4.2.1.10).
+bool covers(const GENERAL_SUBTREE& subtree, int type, const std::string& wanted) {
+  int base_type = 0;
+  const auto* value =
+      static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(subtree.base, &base_type));
+  if (base_type != type) return false;
+  const std::string base(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                         static_cast<std::size_t>(ASN1_STRING_length(value)));
+  if (type == GEN_DNS) return wanted == base || wanted.ends_with('.' + base);
+  if (base.size() != 2 * wanted.size()) return false;  // the other address family
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const char mask = base[wanted.size() + i];
+    if ((wanted[i] & mask) != (base[i] & mask)) return false;
+  }
+  return true;
+}
+
+// Whether the CA may vouch for all these names.
 bool permits(const Issuer& ca, const Names& names) {
-  const X509Pointer probe(X509_new());
-  add_alternative_names(probe.get(), names);
-  auto* const constraints = static_cast<NAME_CONSTRAINTS*>(
-      X509_get_ext_d2i(ca.certificate.get(), NID_name_constraints, nullptr, nullptr));
-  if (constraints == nullptr) return false;
-  const int verdict = NAME_CONSTRAINTS_check(probe.get(), constraints);
-  NAME_CONSTRAINTS_free(constraints);
-  return verdict == X509_V_OK;
+  const std::unique_ptr<NAME_CONSTRAINTS, Free<NAME_CONSTRAINTS_free>> constraints(
+      static_cast<NAME_CONSTRAINTS*>(
+          X509_get_ext_d2i(ca.certificate.get(), NID_name_constraints, nullptr, nullptr)));
+  if (!constraints) return false;
+  const auto is_covered = [&](int type, const std::string& wanted) {
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees); ++i) {
+      if (covers(*sk_GENERAL_SUBTREE_value(constraints->permittedSubtrees, i), type, wanted))
+        return true;
+    }
+    return false;
+  };
+  return std::all_of(names.dns.begin(), names.dns.end(),
+                     [&](const auto& dns) { return is_covered(GEN_DNS, base_of(dns)); }) &&
+         std::all_of(names.ips.begin(), names.ips.end(),
+                     [&](const auto& ip) { return is_covered(GEN_IPADD, ip_bytes(ip)); });
 }
 
 bool has_names(X509* certificate, const Names& wanted) {

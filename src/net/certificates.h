@@ -34,7 +34,8 @@ struct Certificates {
 
 // Reads the certificates in `directory` or makes what is missing, near its end, or made for other
 // names. `host_names`: DNS names (also "*.x") or IP addresses that clients use, beside localhost,
-// *.localhost, 127.0.0.1, ::1 and the machine's name.
+// *.localhost, 127.0.0.1, ::1 and the machine's name. OpenSSL and Node take no wildcard right below
+// a top-level name, so "hub1.localhost" has to be named for them.
 //
 // The CA is name-constrained: it cannot vouch for any other name, so trusting it costs a client
 // little. A new host name therefore makes a new CA, and clients need the new file.

@@ -88,9 +88,17 @@ struct Loop::Impl {
 Loop::Loop(std::string name, Duration tick)
     : impl_(std::make_unique<Impl>(std::move(name), tick)), thread_([this] { run(); }) {}
 
-Loop::~Loop() {
-  stop();
-  // Their captures may own connections, whose watches need the io_context: they go first.
+Loop::~Loop() { stop(); }
+
+void Loop::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->is_stopped = true;
+  }
+  impl_->io.stop();
+  if (thread_.joinable()) thread_.join();
+  // What is left will not run. Captures may own connections, whose watches need the io_context; and
+  // somebody may wait for a promise among them to break.
   std::vector<Job> jobs;
   std::map<std::pair<SteadyTime, TimerId>, Job> timers;
   {
@@ -101,15 +109,6 @@ Loop::~Loop() {
   jobs.clear();
   timers.clear();
   impl_->dirty.clear();
-}
-
-void Loop::stop() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->is_stopped = true;
-  }
-  impl_->io.stop();
-  if (thread_.joinable()) thread_.join();
 }
 
 void Loop::run() {

@@ -46,7 +46,6 @@ class Flushable {
 class Loop final : public Executor {
  public:
   Loop(std::string name, Duration tick);
-  // stop() first.
   ~Loop() override;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -55,8 +54,8 @@ class Loop final : public Executor {
   TimerId post_after(Duration delay, Job job) override;
   void cancel(TimerId timer) override;
 
-  // Ends the thread after the job that runs. Not from the loop itself. Jobs and timers that are
-  // left are destroyed by the destructor.
+  // Ends the thread after the job that runs, and destroys jobs and timers that are left. Not from
+  // the loop itself.
   void stop();
 
   bool is_current() const { return Executor::current_or_null() == this; }

@@ -2,14 +2,16 @@
 #include "net/server.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <future>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include <gmock/gmock.h>
-#include <openssl/x509.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include "net/blocking_client.h"
@@ -227,6 +229,448 @@ TEST_F(ServerTest, AcceptsAnMqttConnectionAndAcknowledges) {
   EXPECT_EQ(client->receive_exactly(4), std::string("\x40\x02\x00\x07", 4));
   client->send(std::string("\xc0\x00", 2));
   EXPECT_EQ(client->receive_exactly(2), std::string("\xd0\x00", 2));
+}
+
+// Answers.
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
+  start();
+  auto client = tls_client("https");
+  std::string requests;
+  for (int i = 0; i < 20; ++i) {
+    const auto body = std::to_string(i) + ";";
+    requests +=
+        "POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) +
+        "\r\n\r\n" + body;
+  }
+  requests += "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  client->send(requests);
+  const auto answers = client->receive_all();
+  EXPECT_TRUE(client->is_closed());
+  std::size_t at = 0;
+  for (int i = 0; i < 20; ++i) {
+    at = answers.find("hello " + std::to_string(i) + ";", at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
+  EXPECT_THAT(answers, HasSubstr("Connection: close"));
+}
+
+TEST_F(ServerTest, InvitesTheBodyOfAClientThatWaits) {
+  start();
+  auto client = tls_client("https");
+  client->send(
+      "POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_THAT(client->receive_until("\r\n\r\n"), StartsWith("HTTP/1.1 100"));
+  client->send("body");
+  EXPECT_THAT(client->receive_until("hello body"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(ServerTest, TakesChunkedBodiesAndAnswersHeadWithoutABody) {
+  router.add("HEAD", "/hello", hello);
+  start();
+  auto client = tls_client("https");
+  client->send(
+      "POST /hello HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  EXPECT_THAT(client->receive_until("hello abcde"), StartsWith("HTTP/1.1 200"));
+  client->send("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const auto answer = client->receive_all();
+  EXPECT_THAT(answer, HasSubstr("Content-Length: 6"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\n"));
+}
+
+TEST_F(ServerTest, AnswersAThrowingHandlerWith500) {
+  start();
+  auto client = tls_client("https");
+  client->send("GET /throws HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 500"));
+}
+
+TEST_F(ServerTest, SpeaksPlainHttpWhereConfigured) {
+  start();
+  BlockingClient client(server->port("http"));
+  client.send("GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(client.receive_all(), EndsWith("hello "));
+}
+
+TEST_F(ServerTest, ListensOnBothLoopbackAddressesWithOnePort) {
+  start();
+  if (server->addresses("https").size() < 2) GTEST_SKIP() << "this machine has no ::1";
+  BlockingClient client(server->port("https"), "::1");
+  EXPECT_TRUE(client.handshake(*client_context(), "::1"));
+}
+
+// Refusals.
+
+TEST_F(ServerTest, RefusesABodyThatIsTooLargeBeforeItArrives) {
+  config.http.parser.body_bytes_max = 1000;
+  start();
+  auto client = tls_client("https");
+  client->send("POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 413"));
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, RefusesHeadersThatAreTooLarge) {
+  config.http.parser.header_bytes_max = 2000;
+  start();
+  auto client = tls_client("https");
+  client->try_send("GET /hello HTTP/1.1\r\nHost: h\r\nX: " + std::string(4000, 'x') + "\r\n\r\n");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 431"));
+}
+
+TEST_F(ServerTest, AnswersGarbageWith400AndCloses) {
+  start();
+  auto client = tls_client("https");
+  client->send("\x16\x03 this is not HTTP\r\n\r\n");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 400"));
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, ClosesAConnectionThatIsNoTls) {
+  start();
+  BlockingClient client(server->port("https"));
+  client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  client.receive_all();
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(ServerTest, CutsOffAClientThatNeverShakesHands) {
+  config.stream.handshake = std::chrono::milliseconds(50);
+  start();
+  BlockingClient client(server->port("https"));
+  EXPECT_EQ(client.receive(), "");
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(ServerTest, CutsOffAClientThatSendsHeadersTooSlowly) {
+  config.http.headers = std::chrono::milliseconds(80);
+  start();
+  auto client = tls_client("https");
+  client->send("GET /hello HTTP/1.1\r\n");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 408"));
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, CutsOffAClientThatStopsInTheMiddleOfABody) {
+  config.http.body_quiet = std::chrono::milliseconds(80);
+  start();
+  auto client = tls_client("https");
+  client->send("POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 408"));
+}
+
+TEST_F(ServerTest, ClosesAnIdleConnection) {
+  config.http.idle = std::chrono::milliseconds(80);
+  start();
+  auto client = tls_client("https");
+  client->send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(client->receive_all(), EndsWith("hello "));
+  EXPECT_TRUE(client->is_closed());
+}
+
+Task<http::Response> large(http::Request) {
+  co_return http::Response::text(200, std::string(32 * 1024 * 1024, 'x'));
+}
+
+TEST_F(ServerTest, CutsOffAClientThatDoesNotReadItsAnswer) {
+  config.stream.write_stall = std::chrono::milliseconds(100);
+  router.add("GET", "/large", large);
+  start();
+  auto client = tls_client("https");
+  client->send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(client->receive(), StartsWith("HTTP/1.1 200"));
+  // Nothing more is read; the connection is gone long before the stop would cut it off.
+  const auto began = std::chrono::steady_clock::now();
+  server->stop(std::chrono::seconds(testing::kBlockingWaitMaxS));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+}
+
+TEST_F(ServerTest, ClosesConnectionsBeyondTheLimitAtOnce) {
+  config.connections_max = 1;
+  start();
+  auto first = tls_client("https");
+  BlockingClient second(server->port("https"));
+  EXPECT_EQ(second.receive(), "");
+  EXPECT_TRUE(second.is_closed());
+  first->send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(first->receive_until("hello "), StartsWith("HTTP/1.1 200"));
+}
+
+// Certificates.
+
+TEST_F(ServerTest, ShowsTheServiceTheClientsCertificateWithoutJudgingIt) {
+  start();
+  // Any certificate will do, trusted or not: a device's is its own.
+  BlockingClient client(server->port("mqtts"));
+  ASSERT_TRUE(client.handshake(*client_context(certificates().identities.front())));
+  client.send(connect_packet());
+  EXPECT_EQ(client.receive_exactly(4), std::string("\x20\x02\x00\x00", 4));
+  const std::lock_guard lock(service.mutex);
+  EXPECT_TRUE(service.seen.had_certificate);
+  EXPECT_EQ(service.seen.server_name, "localhost");
+}
+
+// MQTT.
+
+TEST_F(ServerTest, RefusesMqttUserNamesOfNobodyAndOfTheService) {
+  start();
+  for (const auto* user : {"unknown", "nobody"}) {
+    auto client = tls_client("mqtts");
+    client->send(connect_packet(user));
+    EXPECT_EQ(client->receive_all(), std::string("\x20\x02\x00\x05", 4)) << user;
+    EXPECT_TRUE(client->is_closed());
+  }
+}
+
+TEST_F(ServerTest, KeepsPacketsThatFollowConnectUntilTheVerdict) {
+  start();
+  auto client = tls_client("mqtts");
+  std::string bytes = connect_packet("late");
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = 9, .payload = "x"});
+  client->send(bytes);
+  EXPECT_EQ(client->receive_exactly(8), std::string("\x20\x02\x00\x00\x40\x02\x00\x09", 8));
+}
+
+TEST_F(ServerTest, SendsQos1MessagesAndPassesTheirAcknowledgementsOn) {
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.topic = "echo", .payload = "hi"});
+  client->send(bytes);
+  std::string expected;
+  mqtt::append(expected, mqtt::Publish{.qos = 1, .topic = "back", .packet_id = 1, .payload = "hi"});
+  EXPECT_EQ(client->receive_exactly(expected.size()), expected);
+  client->send(std::string("\x40\x02\x00\x01", 4));
+  EXPECT_TRUE(service.wait_for([&] { return service.seen.pubacks.size() == 1; }));
+}
+
+TEST_F(ServerTest, TakesPacketsInPiecesOfOneByte) {
+  start();
+  auto client = tls_client("mqtts");
+  std::string bytes = connect_packet();
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = 3, .payload = "abc"});
+  for (const char byte : bytes) client->send({&byte, 1});
+  EXPECT_EQ(client->receive_exactly(8), std::string("\x20\x02\x00\x00\x40\x02\x00\x03", 8));
+}
+
+TEST_F(ServerTest, TakesALargeMessageInManyReads) {
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(
+      bytes, mqtt::Publish{
+                 .qos = 1, .topic = "t", .packet_id = 4, .payload = std::string(256 * 1024, 'p')});
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "u", .packet_id = 5, .payload = "end"});
+  client->send(bytes);
+  EXPECT_EQ(client->receive_exactly(8), std::string("\x40\x02\x00\x04\x40\x02\x00\x05", 8));
+  const std::lock_guard lock(service.mutex);
+  ASSERT_EQ(service.seen.publishes.size(), 2u);
+  EXPECT_EQ(service.seen.publishes[0].payload.size(), 256u * 1024);
+}
+
+TEST_F(ServerTest, ClosesOnViolationsOfTheProtocol) {
+  start();
+  std::string qos2;
+  mqtt::append(qos2, mqtt::Publish{.qos = 2, .topic = "t", .packet_id = 1, .payload = "x"});
+  const std::vector<std::string> violations = {
+      qos2, connect_packet(), std::string("\x20\x02\x00\x00", 4), std::string("\xf0\x00", 2),
+      std::string("\x30\xff\xff\xff\xff\x7f", 6)};
+  for (const auto& violation : violations) {
+    auto client = mqtt_client();
+    client->send(violation);
+    EXPECT_EQ(client->receive_all(), "");
+    EXPECT_TRUE(client->is_closed());
+  }
+  auto client = tls_client("mqtts");
+  client->send(std::string("\xc0\x00", 2));  // PINGREQ before CONNECT
+  EXPECT_EQ(client->receive_all(), "");
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, TellsOrderlyEndsFromOthers) {
+  start();
+  {
+    auto client = mqtt_client();
+    client->send(std::string("\xe0\x00", 2));
+    EXPECT_TRUE(service.wait_for([&] { return service.seen.closed_orderly.has_value(); }));
+    EXPECT_TRUE(*service.seen.closed_orderly);
+    service.seen.closed_orderly.reset();
+  }
+  {
+    auto client = mqtt_client();
+  }
+  EXPECT_TRUE(service.wait_for([&] { return service.seen.closed_orderly.has_value(); }));
+  EXPECT_FALSE(*service.seen.closed_orderly);
+}
+
+TEST_F(ServerTest, LetsASessionCloseFromWithinItsOwnCall) {
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "close", .packet_id = 2, .payload = {}});
+  client->send(bytes + bytes);
+  EXPECT_EQ(client->receive_all(), std::string("\x40\x02\x00\x02", 4));
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, ClosesAfterOneAndAHalfKeepAliveIntervals) {
+  start();
+  auto client = tls_client("mqtts");
+  const auto began = std::chrono::steady_clock::now();
+  client->send(connect_packet("device", 1));
+  EXPECT_EQ(client->receive_all().size(), 4u);
+  EXPECT_TRUE(client->is_closed());
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1500));
+}
+
+TEST_F(ServerTest, ClosesAClientThatNeverConnects) {
+  config.mqtt.connect = std::chrono::milliseconds(50);
+  start();
+  auto client = tls_client("mqtts");
+  EXPECT_EQ(client->receive_all(), "");
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, ClosesAClientThatDoesNotReadWhatIsPublishedToIt) {
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.topic = "flood", .payload = {}});
+  client->send(bytes);
+  EXPECT_TRUE(service.wait_for([&] { return service.seen.closed_orderly.has_value(); }));
+}
+
+TEST_F(ServerTest, StopsReadingWhileTooMuchIsUnacknowledged) {
+  config.mqtt.in_flight_max = 10;
+  service.holds_acks = true;
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  for (std::uint16_t id = 1; id <= 30; ++id)
+    mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = id, .payload = "x"});
+  client->send(bytes);
+  ASSERT_TRUE(service.wait_for([&] { return service.held.size() == 10; }));
+  std::string expected;
+  for (std::uint16_t round = 0; round < 3; ++round) {
+    std::unique_lock lock(service.mutex);
+    EXPECT_EQ(service.seen.publishes.size(), 10u * (round + 1));
+    auto held = std::exchange(service.held, {});
+    lock.unlock();
+    // As a store's completion batch releases them: one job, one write.
+    auto& executor = held.front().first->executor();
+    executor.post([held = std::move(held)] {
+      for (const auto& [connection, id] : held) connection->puback(id);
+    });
+    for (std::uint16_t id = 1; id <= 10; ++id)
+      mqtt::append(expected, mqtt::Puback{static_cast<std::uint16_t>(round * 10 + id)});
+    if (round < 2) ASSERT_TRUE(service.wait_for([&] { return service.held.size() == 10; }));
+  }
+  EXPECT_EQ(client->receive_exactly(expected.size()), expected);
+}
+
+// One read's answers leave in one TLS record.
+TEST_F(ServerTest, SendsAllAnswersToOneReadInOneWrite) {
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  for (std::uint16_t id = 1; id <= 16; ++id)
+    mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = id, .payload = "x"});
+  client->send(bytes);
+  EXPECT_EQ(client->receive().size(), 16u * 4);
+}
+
+// WebSocket.
+
+std::string upgrade_request(const std::string& path, const std::string& protocol) {
+  return "GET " + path +
+         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+         "Sec-WebSocket-Protocol: " +
+         protocol +
+         "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+}
+
+std::string masked_frame(std::string_view payload) {
+  std::string frame;
+  websocket::append_frame(frame, websocket::Opcode::binary, payload, 0x11223344U);
+  return frame;
+}
+
+TEST_F(ServerTest, CarriesMqttOverAWebSocket) {
+  start();
+  for (const auto* path : {"/$iothub/websocket?iothub-no-client-cert=true", "/"}) {
+    auto client = tls_client("https");
+    // The first frame comes along with the request: it must not be lost at the hand-over.
+    client->send(upgrade_request(path, "MQTT") + masked_frame(connect_packet()));
+    std::string answer = client->receive_until("\x20\x02");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 101"));
+    EXPECT_THAT(answer, HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    EXPECT_THAT(answer, HasSubstr("Sec-WebSocket-Protocol: MQTT\r\n"));
+    EXPECT_THAT(answer, Not(HasSubstr("permessage-deflate")));
+    std::string publish;
+    mqtt::append(publish, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = 8, .payload = "x"});
+    // Frame borders mean nothing.
+    client->send(masked_frame(publish.substr(0, 3)) + masked_frame(publish.substr(3)));
+    EXPECT_EQ(client->receive_exactly(6), std::string("\x82\x04\x40\x02\x00\x08", 6));
+    std::string ping;
+    websocket::append_frame(ping, websocket::Opcode::ping, "p", 1U);
+    client->send(ping);
+    EXPECT_EQ(client->receive_exactly(3), std::string("\x8a\x01p", 3));
+    std::string close;
+    websocket::append_close(close, websocket::CloseCode::normal, {}, 1U);
+    client->send(close);
+    EXPECT_EQ(client->receive_all(), std::string("\x88\x02\x03\xe8", 4));
+    EXPECT_TRUE(client->is_closed());
+  }
+}
+
+TEST_F(ServerTest, RefusesWebSocketsOfOtherProtocolsAndPaths) {
+  start();
+  auto client = tls_client("https");
+  client->send(upgrade_request("/$iothub/websocket", "chat"));
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 400"));
+  auto other = tls_client("https");
+  other->send(upgrade_request("/somewhere", "mqtt"));
+  EXPECT_THAT(other->receive_all(), StartsWith("HTTP/1.1 404"));
+}
+
+// Stop.
+
+TEST_F(ServerTest, AnswersWhatItHasAcceptedBeforeItStops) {
+  config.stream.linger = std::chrono::milliseconds(50);
+  service.holds_acks = true;
+  start();
+  auto client = mqtt_client();
+  auto idle = tls_client("https");
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = 1, .payload = "x"});
+  client->send(bytes);
+  ASSERT_TRUE(service.wait_for([&] { return service.held.size() == 1; }));
+  auto stopped = std::async(std::launch::async, [&] { server->stop(std::chrono::seconds(5)); });
+  EXPECT_EQ(idle->receive_all(), "");  // closed at once, which shows that stopping has begun
+  EXPECT_TRUE(idle->is_closed());
+  const auto [connection, id] = service.held.front();
+  service.held.clear();
+  connection->executor().post([connection, id] { connection->puback(id); });
+  EXPECT_EQ(client->receive_all(), std::string("\x40\x02\x00\x01", 4));
+  EXPECT_TRUE(client->is_closed());
+  stopped.wait();
+  EXPECT_EQ(server->connections(), 0u);
+  EXPECT_THROW(BlockingClient(1), std::runtime_error);
+}
+
+TEST_F(ServerTest, CutsOffWhatDoesNotFinishWithinTheLimit) {
+  service.holds_acks = true;
+  start();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.qos = 1, .topic = "t", .packet_id = 1, .payload = "x"});
+  client->send(bytes);
+  ASSERT_TRUE(service.wait_for([&] { return service.held.size() == 1; }));
+  server->stop(std::chrono::milliseconds(50));
+  EXPECT_EQ(client->receive_all(), "");
+  service.held.clear();
 }
 
 }  // namespace
