@@ -97,6 +97,8 @@ class Resources final : public store::Observer {
   // Cheap; any thread. Never null.
   std::shared_ptr<const Catalog> catalog() const;
   const ResourceDefaults& defaults() const { return defaults_; }
+  const Clock& clock() const { return clock_; }
+  Random& random() { return random_; }
 
   // ---- ARM documents. `body` is what a client would PUT; errors are those of errors/arm.h. Any
   // thread. ---- `if_match`: empty or "*" for no condition, else the current etag, quoted or not.
