@@ -176,7 +176,8 @@ SchemaPtr SchemaParser::parse_complex_within(const json::Value& value, const std
 
 void SchemaParser::parse_enum(const Element& element, Schema& schema) {
   const auto& label = element.label();
-  const auto value_schema = term_of(json::get_string_or(element.value(), "valueSchema", ""));
+  const auto value_schema =
+      term_of(json::find_string(element.value(), "valueSchema").value_or(std::string_view{}));
   if (value_schema != "integer" && value_schema != "string") {
     scope_.report(label, "has an Enum whose valueSchema is neither integer nor string");
     return;
