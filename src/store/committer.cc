@@ -13,6 +13,9 @@
 namespace doppel::store {
 namespace {
 
+// Tests open many stores and write little to each.
+constexpr std::size_t kInlineRecentWritesMax = 16 * 1024;
+
 // Vectors that grew in a burst are given back when they hold more than this many operations.
 constexpr std::size_t kIdleOperationsMax = 16 * 1024;
 
@@ -44,7 +47,8 @@ Committer::Committer(Engine& engine, const Clock& clock, Threading threading)
     : engine_(engine),
       clock_(clock),
       threading_(threading),
-      refusal_(Error{.code = Code::unavailable, .message = "the store is not open"}) {}
+      refusal_(Error{.code = Code::unavailable, .message = "the store is not open"}),
+      recent_(threading == Threading::inline_commits ? kInlineRecentWritesMax : kRecentWritesMax) {}
 
 Committer::~Committer() { stop(); }
 

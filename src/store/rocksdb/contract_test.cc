@@ -1,5 +1,6 @@
 // The promises of store.h, held against every engine.
-#include <filesystem>
+#include <atomic>
+#include <deque>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -243,6 +244,50 @@ TYPED_TEST(StoreContract, ObserversHearEveryCommitInOrderBeforeTheCommitterDoes)
   EXPECT_THAT(heard_when_told, ElementsAre(1u, 2u, 3u));
   EXPECT_THAT(observer.lines(),
               ElementsAre("2: +a=0 s[0]=r", "3: +a=1 s[1]=r", "4: +a=2 s[2]=r", "5: -a"));
+}
+
+// Whoever begins to observe while others commit builds on a snapshot and what it hears afterwards;
+// a commit in neither would be missing from its index for ever.
+TYPED_TEST(StoreContract, SnapshotPlusObservationHasNoGap) {
+  constexpr int kCommits = 400;
+  std::promise<void> all_done;
+  std::atomic<int> left = kCommits;
+  std::jthread committing([&] {
+    for (int i = 0; i < kCommits; ++i)
+      this->store->commit({.appends = {{"s", "r"}}}, this->worker,
+                          [&](Result<Committed> committed) {
+                            EXPECT_TRUE(committed.has_value());
+                            if (--left == 0) all_done.set_value();
+                          });
+  });
+  std::deque<RecordingObserver> observers;
+  std::vector<CommitVersion> unheard;
+  while (left > 0 && observers.size() < 50) {
+    unheard.push_back(this->store->add_observer(observers.emplace_back()));
+    EXPECT_GE(this->store->snapshot()->version(), unheard.back());
+  }
+  all_done.get_future().wait();
+  for (std::size_t i = 0; i < observers.size(); ++i) {
+    this->store->remove_observer(observers[i]);
+    const auto lines = observers[i].lines();
+    ASSERT_EQ(lines.size(), kCommits - unheard[i].value);
+    if (!lines.empty())
+      EXPECT_THAT(lines[0], ::testing::StartsWith(std::to_string(unheard[i].value + 1) + ":"));
+  }
+}
+
+TYPED_TEST(StoreContract, ALongQueueIsFlushedInPiecesAndInOrder) {
+  std::vector<std::uint64_t> versions;
+  std::promise<void> all_done;
+  constexpr std::size_t kCommits = 6;
+  for (std::size_t i = 0; i < kCommits; ++i)
+    this->store->commit({.puts = {{"a", std::string(5'000'000, 'v')}}}, this->worker,
+                        [&](Result<Committed> committed) {
+                          versions.push_back(committed.value().version.value);
+                          if (versions.size() == kCommits) all_done.set_value();
+                        });
+  all_done.get_future().wait();
+  EXPECT_THAT(versions, ElementsAre(1u, 2u, 3u, 4u, 5u, 6u));
 }
 
 TYPED_TEST(StoreContract, RefusesWhatIsTooLarge) {
