@@ -243,12 +243,12 @@ struct Driver {
         return fail(core->refusal(error), consumed);
       // The raw bytes of the header section, or of one chunk header with its extensions (the last
       // one: with the trailers), which Beast does not bound. Counted here with what waits for its
-      // end, so that the limit is the same however the bytes arrive.
+      // end (at least one byte more), so that the limit is the same however the bytes arrive.
       if (core->is_header_done() && is_counted && said_headers) header_bytes = 0;
       if (is_counted) header_bytes += stepped;
       const bool waits = static_cast<bool>(error);
       if (is_counted &&
-          header_bytes + (waits ? input.size() - consumed : 0) > limits.header_bytes_max)
+          header_bytes + (waits ? input.size() - consumed + 1 : 0) > limits.header_bytes_max)
         return fail({431, "header section is too large"}, consumed);
       if (waits) return {consumed, ParseState::needs_more};
     }

@@ -22,6 +22,7 @@ std::optional<PropertyBag> parse_property_bag(std::string_view text) {
   if (text.ends_with('/')) text.remove_suffix(1);
   if (!is_valid_utf8(text)) return std::nullopt;
   PropertyBag bag;
+  bag.reserve(std::min<std::size_t>(std::ranges::count(text, '&') + 1, kPropertiesMax));
   while (!text.empty()) {
     const auto end = std::min(text.find('&'), text.size());
     const auto part = text.substr(0, end);
