@@ -29,6 +29,8 @@ class Provisioning {
   explicit Provisioning(Deps deps);
 
   Registrar& registrar() { return registrar_; }
+  const Clock& clock() const { return deps_.clock; }
+  Random& random() { return deps_.random; }
   Enrollments& enrollments() { return enrollments_; }
 
   // Null when there is none of that scope or name.

@@ -8,7 +8,7 @@
 #include "errors/dps.h"
 #include "provisioning/wire/errors.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 namespace {
 
 bool is_blank(std::string_view text) {
@@ -127,4 +127,4 @@ Task<DeviceAnswer> DeviceApi::look_up(DeviceCall call, std::string body) {
   co_return DeviceAnswer{.status = 200, .body = json::write(*state)};
 }
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

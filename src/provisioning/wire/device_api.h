@@ -10,7 +10,7 @@
 #include "base/task.h"
 #include "provisioning/api.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 
 inline constexpr std::size_t kMessageSizeMax = 96 * 1024;  // bytes of body; Azure's limit for DPS
 
@@ -31,8 +31,8 @@ struct DeviceAnswer {
 
 class DeviceApi {
  public:
-  DeviceApi(Provisioning& provisioning, const Clock& clock)
-      : provisioning_(provisioning), clock_(clock) {}
+  explicit DeviceApi(Provisioning& provisioning)
+      : provisioning_(provisioning), clock_(provisioning.clock()) {}
 
   // `body` may be empty (.NET over MQTT), may lack the ID and may hold "payload":null (Python).
   Task<DeviceAnswer> register_device(DeviceCall call, std::string body);
@@ -52,4 +52,4 @@ class DeviceApi {
 // "2019-03-31", "2025-07-01-preview": newer ones than we know are accepted.
 bool is_api_version(std::string_view text);
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

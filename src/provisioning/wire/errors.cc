@@ -4,7 +4,7 @@
 #include "errors/dps.h"
 #include "json/value.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 
 const ServiceError& service_error(const Error& error) {
   if (error.service != nullptr && error.service->number >= 100'000) return *error.service;
@@ -62,4 +62,4 @@ int retry_after_s(const Error& error) {
   return status == 429 || status == 503 ? kRetryAfterTroubleS : 0;
 }
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 
 inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
 inline constexpr int kRetryAfterTroubleS = 5;  // seconds; told with 429 and 503
@@ -22,4 +22,4 @@ std::string error_body(const Error& error, std::string_view tracking_id, TimePoi
 // Seconds after which trying again may help; 0 when it will not.
 int retry_after_s(const Error& error);
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

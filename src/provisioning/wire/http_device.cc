@@ -6,7 +6,7 @@
 #include "errors/dps.h"
 #include "provisioning/wire/errors.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 namespace {
 
 DeviceCall read_call(const http::Request& request, const Provisioning& provisioning) {
@@ -35,7 +35,7 @@ http::Response respond(const DeviceAnswer& answer, std::string_view tracking_id)
 
 struct Routes {
   Provisioning* provisioning;
-  DeviceApi* api;
+  std::shared_ptr<DeviceApi> api;
 
   // Nothing when the call may go on.
   std::optional<http::Response> check(const DeviceCall& call) const {
@@ -80,8 +80,9 @@ struct Routes {
 
 }  // namespace
 
-void add_device_routes(http::Router& router, Provisioning& provisioning, DeviceApi& api) {
-  const auto routes = std::make_shared<const Routes>(Routes{&provisioning, &api});
+void register_device_routes(http::Router& router, Provisioning& provisioning) {
+  const auto routes = std::make_shared<const Routes>(
+      Routes{&provisioning, std::make_shared<DeviceApi>(provisioning)});
   router.add("PUT", "/{scope}/registrations/{id}/register",
              [routes](http::Request r) { return routes->register_device(std::move(r)); });
   router.add("GET", "/{scope}/registrations/{id}/operations/{operation}",
@@ -90,4 +91,4 @@ void add_device_routes(http::Router& router, Provisioning& provisioning, DeviceA
              [routes](http::Request r) { return routes->look_up(std::move(r)); });
 }
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

@@ -7,9 +7,9 @@
 #include "protocol/http/router.h"
 #include "provisioning/wire/device_api.h"
 
-namespace doppel::provisioning::wire {
+namespace doppel::provisioning {
 
-// `api` outlives the router.
-void add_device_routes(http::Router& router, Provisioning& provisioning, DeviceApi& api);
+// `provisioning` outlives the router.
+void register_device_routes(http::Router& router, Provisioning& provisioning);
 
-}  // namespace doppel::provisioning::wire
+}  // namespace doppel::provisioning

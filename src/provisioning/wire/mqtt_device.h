@@ -1,0 +1,65 @@
+// The device API over MQTT (dps.md section 1.4). A connection carries one registration ID, in its
+// user name, and speaks in five topics:
+//
+//   CONNECT    user name {idScope}/registrations/{id}/api-version={V}[&ClientVersion={agent}]
+//   SUBSCRIBE  $dps/registrations/res/#
+//   PUBLISH    $dps/registrations/PUT/iotdps-register/?$rid={rid}
+//   PUBLISH    $dps/registrations/GET/iotdps-get-operationstatus/?$rid={rid}&operationId={id}
+//   answer     $dps/registrations/res/{status}/?$rid={rid}[&retry-after={seconds}]
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/mqtt/service.h"
+#include "provisioning/wire/device_api.h"
+
+namespace doppel::provisioning {
+
+// A connection whose proof did not turn out good has this long to register, and again this long
+// after its one answer.
+inline constexpr Duration kUnprovenLife = std::chrono::seconds(10);
+// C sets no keep-alive; without a packet for so long a connection is closed all the same.
+inline constexpr std::uint32_t kIdleMaxS = 600;
+inline constexpr std::size_t kRequestsInFlightMax = 4;  // of one connection; beyond: status 429
+inline constexpr std::size_t kRequestIdSizeMax = 256;   // bytes; real ones are UUIDs or counters
+
+// What a DPS user name says.
+struct MqttUserName {
+  std::string id_scope;
+  std::string registration_id;
+  std::string api_version;
+};
+// Nothing when it is not of the form above. Query keys compare without case; unknown ones are fine.
+std::optional<MqttUserName> parse_user_name(std::string_view text);
+
+// A request topic taken apart.
+struct MqttRequest {
+  enum class Kind : std::uint8_t { register_device, poll } kind = Kind::register_device;
+  std::string rid;  // echoed as it came
+  std::string operation_id;
+};
+std::optional<MqttRequest> parse_request_topic(std::string_view topic);
+
+// "$rid" comes first and nothing else holds a '$': Python and .NET take the topic apart by that.
+std::string response_topic(int status, std::string_view rid, int retry_after_s);
+
+// Accepts every well-formed user name of a known scope; the verdict on the proof is told on the
+// register response, as Azure does it: a refusal here would hide the reason from every SDK.
+class MqttDeviceService final : public mqtt::Service {
+ public:
+  // `provisioning` outlives the service, which outlives its connections.
+  explicit MqttDeviceService(Provisioning& provisioning)
+      : provisioning_(provisioning), api_(provisioning), random_(provisioning.random()) {}
+
+  void connect(mqtt::Connect connect, std::shared_ptr<mqtt::Connection> connection,
+               Answer answer) override;
+
+ private:
+  Provisioning& provisioning_;
+  DeviceApi api_;
+  Random& random_;
+};
+
+}  // namespace doppel::provisioning
