@@ -10,8 +10,10 @@ namespace {
 std::optional<std::string> decode(std::string_view raw) {
   if (raw.find('%') == std::string_view::npos) return std::string(raw);
   auto decoded = percent_decode(raw);
+  // The C SDK does not encode unless told to, so "humidity=50%" arrives just so.
+  if (!decoded) return std::string(raw);
   // What decoding makes must be text again: it goes into JSON and AMQP strings.
-  if (!decoded || !is_valid_utf8(*decoded)) return std::nullopt;
+  if (!is_valid_utf8(*decoded)) return std::nullopt;
   return decoded;
 }
 

@@ -25,8 +25,9 @@ using PropertyBag = std::vector<Property>;
 inline constexpr std::size_t kPropertiesMax = 1024;
 
 // Parses and percent-decodes both sides of each property. A leading '?' and a trailing '/' are
-// dropped: edgeHub takes bags with either. '+' stays '+': the SDKs write "%20". nullopt for a
-// broken escape, an empty key, text that is not UTF-8 after decoding, or too many properties.
+// dropped: edgeHub takes bags with either. '+' stays '+': the SDKs write "%20". A text with a
+// broken escape stays as it is. nullopt for an empty key, text that is not UTF-8 after decoding, or
+// too many properties.
 std::optional<PropertyBag> parse_property_bag(std::string_view text);
 
 // The value of the first property of that exact key; nullptr without one or without a value.
