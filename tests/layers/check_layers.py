@@ -65,6 +65,8 @@ ERRORS_OF = {"dps": "provisioning", "adt": "twins", "arm": "resources"}
 # Only tests, fuzzers and test helpers may include these besides what their folder may.
 FOR_TESTS = ("base/testing.h", "store/memory/", "store/contract_testing.h")
 
+TEST_FILE = r"(_test|_fuzz|_bench)\.cc$|(testing|_fixture)\.(h|cc)$"
+
 # Libraries that stay in one place: pattern of the include, where it may stand, why.
 LIBRARIES = (
     (r"boost/asio", r"src/net/", "only net/ includes Asio"),
@@ -72,7 +74,7 @@ LIBRARIES = (
     (r"rocksdb/", r"src/store/rocksdb/", "only store/rocksdb/ includes RocksDB"),
     (r"simdjson", r"src/json/", "only json/ includes simdjson"),
     (r"CLI/", r"src/(cli|simulator|server)/|src/main\.cc$", "only command lines include CLI11"),
-    (r"(gtest|gmock)/", r"_test\.cc$|testing\.(h|cc)$", "only tests include GoogleTest"),
+    (r"(gtest|gmock)/", TEST_FILE, "only tests include GoogleTest"),
     (r"regex$", r"$.", "<regex> recurses over its input and is slow to compile"),
     (r"(format|print)$", r"$.", "the standard library here has no such header; use fmt"),
 )
@@ -81,7 +83,9 @@ FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 80  # not for tests, whose tables may be long
 # What is longer, with the size it must not outgrow. Splitting one takes it off its list.
 LONG_FILES = {
+    "src/net/server_test.cc": 750,
     "src/net/socket_stream.cc": 520,
+    "src/resources/resources_test.cc": 600,
     "src/twins/twin_service_test.cc": 500,
 }
 LONG_FUNCTIONS = {
@@ -92,7 +96,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def is_test(path):
-    return bool(re.search(r"(_test|_fuzz|_bench)\.cc$|testing\.(h|cc)$", path))
+    return bool(re.search(TEST_FILE, path))
 
 
 def part_of(path):

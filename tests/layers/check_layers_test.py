@@ -23,6 +23,7 @@ CLEAN = {
     "src/hub/api.h": '#include "events/api.h"\n',
     "src/hub/hub_test.cc": '#include <gtest/gtest.h>\n#include "base/testing.h"\n'
                            '#include "store/memory/memory_store.h"\n',
+    "src/hub/hub_fixture.h": '#include <gtest/gtest.h>\n#include "store/memory/memory_store.h"\n',
     "src/hub/wire/http.cc": '#include "hub/api.h"\n#include "protocol/http/message.h"\n'
                             '#include "errors/hub.h"\n',
     "src/server/instance.cc": '#include "store/memory/memory_store.h"\n#include "hub/wire/http.h"\n',
