@@ -56,7 +56,8 @@ inline constexpr std::string_view kBuildingModels = R"([
 
 class World {
  public:
-  World() : store(store::open_memory(clock)), service(*store, clock, random) {
+  explicit World(store::FaultInjection* faults = nullptr)
+      : store(store::open_memory(clock, {.faults = faults})), service(*store, clock, random) {
     const auto opened = run(service.open());
     check(opened.has_value(), "the service opens");
   }
