@@ -135,8 +135,9 @@ Status Arm::check_rights(const ArmCall& call) const {
   const bool is_question = call.method() == "POST" && call.segments.back().starts_with("check");
   const bool is_reading = call.method() == "GET" || call.method() == "HEAD" || is_question;
   if (call.size() <= 1 || !call.is(0, "subscriptions")) return {};
-  // Who holds a role on one group sees the subscription it is in.
-  const bool is_overview = is_reading && call.size() <= 3;
+  // Who holds a role on one group sees the subscription it is in; lists of a whole subscription
+  // show what may be read, and no more.
+  const bool is_overview = is_reading && (call.size() <= 3 || call.is(2, "providers"));
   const bool is_allowed = is_reading ? is_overview || call.principal.may_read(call.path)
                                      : call.principal.may_write(call.path);
   if (is_allowed) return {};

@@ -51,7 +51,8 @@ class Arm {
   Result<http::Response> subscription(const ArmCall& call) const;
   Result<http::Response> provider(const ArmCall& call) const;
   Result<http::Response> list_resources(const ArmCall& call) const;
-  Result<http::Response> list_documents(std::string_view prefix, std::string_view type) const;
+  Result<http::Response> list_documents(const ArmCall& call, std::string_view prefix,
+                                        std::string_view type) const;
   Result<http::Response> collection(const ArmCall& call) const;
   Task<Result<http::Response>> document(ArmCall call);
   Task<Result<http::Response>> put_document(ArmCall call, ResourceId id);

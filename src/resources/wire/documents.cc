@@ -123,7 +123,7 @@ Result<http::Response> Arm::subscription(const ArmCall& call) const {
   if (call.size() == 2) return json_response(200, subscription_body(defaults));
   if (call.is(2, "locations") && call.size() == 3)
     return json_response(200, value_of(location_list(defaults)));
-  if (call.is(2, "resourcegroups") && call.size() == 3) return list_documents(id, kGroupType);
+  if (call.is(2, "resourcegroups") && call.size() == 3) return list_documents(call, id, kGroupType);
   if (call.is(2, "resources") && call.size() == 3) return list_resources(call);
   if (call.is(2, "resourcegroups") && call.is(4, "resources") && call.size() == 5)
     return list_resources(call);
@@ -151,14 +151,17 @@ Result<http::Response> Arm::provider(const ArmCall& call) const {
   if (call.size() == 4) return json_response(200, describe(call.segments[3].substr(0, 128)));
   if (call.size() == 5) {
     const auto type = known_type(call.segments[3] + "/" + call.segments[4]);
-    if (!type.empty()) return list_documents(prefix, type);
+    if (!type.empty()) return list_documents(call, prefix, type);
   }
   return fail(errors::arm::kInvalidResourceType);
 }
 
-Result<http::Response> Arm::list_documents(std::string_view prefix, std::string_view type) const {
+Result<http::Response> Arm::list_documents(const ArmCall& call, std::string_view prefix,
+                                           std::string_view type) const {
   json::Array list;
-  for (const auto& one : resources_.list(prefix, type)) list.push_back(resources_.visible(*one));
+  for (const auto& one : resources_.list(prefix, type)) {
+    if (call.principal.may_read(one->id)) list.push_back(resources_.visible(*one));
+  }
   return json_response(200, value_of(std::move(list)));
 }
 
@@ -176,7 +179,7 @@ Result<http::Response> Arm::list_resources(const ArmCall& call) const {
   json::Array list;
   for (const auto& one : resources_.list(prefix, filter.type)) {
     const auto id = ResourceId::parse(one->id);
-    if (!id || id->is_group() || id->is_child()) continue;
+    if (!id || id->is_group() || id->is_child() || !call.principal.may_read(one->id)) continue;
     json::Object shown = resources_.visible(*one);
     json::Object brief;
     for (const char* name : {"id", "name", "type", "location", "tags", "sku", "kind", "identity"}) {
@@ -215,7 +218,7 @@ Result<http::Response> Arm::collection(const ArmCall& call) const {
       if (auto found = resources_.get(*direct); !found) return fail(std::move(found.error()));
     }
   }
-  return list_documents(prefix, known);
+  return list_documents(call, prefix, known);
 }
 
 Task<Result<http::Response>> Arm::document(ArmCall call) {
