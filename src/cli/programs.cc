@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
+#include "cli/device_facts.h"
 #include "cli/profile.h"
 
 namespace doppel::cli {
@@ -33,25 +34,6 @@ Result<std::string> connection_string(Session& session, const std::string& path,
   return fmt::format("HostName={};SharedAccessKeyName={};SharedAccessKey={}",
                      host.substr(0, host.find(':')), policy,
                      json::get_string_or(*key, "primaryKey", ""));
-}
-
-Result<std::string> id_scope(Session& session, const std::string& path) {
-  auto resource = session.send_json({.path = path});
-  if (!resource) return fail(std::move(resource.error()));
-  const auto* properties = json::find(*resource, "properties");
-  return properties != nullptr ? json::get_string_or(*properties, "idScope", "") : "";
-}
-
-Result<std::string> group_key(Session& session, const std::string& host) {
-  auto attestation =
-      session.send_json({.method = "POST",
-                         .path = fmt::format("/enrollmentGroups/{}/attestationmechanism",
-                                             percent_encode(session.profile().enrollment_group)),
-                         .api_version = kDpsVersion,
-                         .host = host});
-  if (!attestation) return fail(std::move(attestation.error()));
-  const auto* keys = json::find(*attestation, "symmetricKey");
-  return keys != nullptr ? json::get_string_or(*keys, "primaryKey", "") : "";
 }
 
 std::string port_map(const Profile& profile) {
@@ -90,23 +72,19 @@ Status add_secrets(Session& session, Variables& out) {
   const std::string dps =
       session.resource_path(none, "Microsoft.Devices/provisioningServices", profile.dps);
   const std::string hub = session.resource_path(none, "Microsoft.Devices/IotHubs", profile.hub);
-  auto scope = id_scope(session, dps);
-  if (!scope) return fail(std::move(scope.error()));
+  auto facts = read_device_facts(session);
+  if (!facts) return fail(std::move(facts.error()));
   auto dps_string = connection_string(session, dps, "keys", "serviceOperationsHostName",
                                       "provisioningserviceowner");
   if (!dps_string) return fail(std::move(dps_string.error()));
   auto hub_string = connection_string(session, hub, "IotHubKeys", "hostName", "iothubowner");
   if (!hub_string) return fail(std::move(hub_string.error()));
-  auto host = session.dps_host(none);
-  if (!host) return fail(std::move(host.error()));
-  auto key = group_key(session, *host);
-  if (!key) return fail(std::move(key.error()));
-  out.insert(out.end(), {{"DPS_ID_SCOPE", *scope},
-                         {"PROVISIONING_IDSCOPE", *scope},
+  out.insert(out.end(), {{"DPS_ID_SCOPE", facts->id_scope},
+                         {"PROVISIONING_IDSCOPE", facts->id_scope},
                          {"DPS_CONNECTION_STRING", *dps_string},
                          {"HUB_CONNECTION_STRING", *hub_string},
-                         {"GROUP_KEY", *key},
-                         {"PROVISIONING_SYMMETRIC_KEY", *key}});
+                         {"GROUP_KEY", facts->group_key},
+                         {"PROVISIONING_SYMMETRIC_KEY", facts->group_key}});
   return {};
 }
 
