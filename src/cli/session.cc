@@ -52,6 +52,16 @@ Code code_of(int status) {
 
 }  // namespace
 
+// The same server by another of its names. A host in the resource manager may carry a port; ours is
+// the profile's.
+std::string Session::url_of(const std::string& host) const {
+  if (host.empty()) return profile_.base_url();
+  Profile other;
+  other.host = host.substr(0, host.rfind(':'));
+  other.https_port = profile_.https_port;
+  return other.base_url();
+}
+
 Status Session::check_ready() {
   auto response = transport_(
       {.method = "GET", .url = profile_.base_url() + "/readyz", .headers = {}, .body = ""});
@@ -93,13 +103,12 @@ Result<http::Response> Session::send(const Call& call) {
   const bool has_version = call.path.find("api-version=") != std::string::npos;
   HttpRequest request{
       .method = call.method,
-      .url = profile_.base_url() + call.path +
+      .url = url_of(call.host) + call.path +
              (has_version ? "" : fmt::format("{}api-version={}", joint, call.api_version)),
       .headers = {},
       .body = call.body ? json::write(*call.body) : ""};
   request.headers.set("Authorization", "Bearer " + *bearer);
   request.headers.set("Accept", "application/json");
-  if (!call.host.empty()) request.headers.set("Host", call.host);
   if (call.body) request.headers.set("Content-Type", call.content_type);
   if (!call.if_match.empty()) request.headers.set("If-Match", call.if_match);
   auto response = transport_(std::move(request));
@@ -122,13 +131,12 @@ Result<json::Array> Session::query_all(Call call) {
   for (std::string continuation;;) {
     const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
     HttpRequest request{.method = "POST",
-                        .url = fmt::format("{}{}{}api-version={}", profile_.base_url(), call.path,
+                        .url = fmt::format("{}{}{}api-version={}", url_of(call.host), call.path,
                                            joint, call.api_version),
                         .headers = {},
                         .body = call.body ? json::write(*call.body) : R"({"query":"SELECT *"})"};
     request.headers.set("Authorization", "Bearer " + *bearer);
     request.headers.set("Content-Type", "application/json");
-    if (!call.host.empty()) request.headers.set("Host", call.host);
     if (!continuation.empty()) request.headers.set("x-ms-continuation", continuation);
     auto response = transport_(std::move(request));
     if (!response) return fail(std::move(response.error()));

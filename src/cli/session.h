@@ -18,8 +18,8 @@ namespace doppel::cli {
 // Blocking HTTPS; the real one is in cli/http_transport.cc, tests have their own.
 struct HttpRequest {
   std::string method;
-  std::string url;        // where to connect
-  http::Headers headers;  // Host included when it differs from the URL's
+  std::string url;  // where to connect
+  http::Headers headers;
   std::string body;
 };
 using Transport = std::function<Result<http::Response>(HttpRequest)>;
@@ -43,7 +43,7 @@ class Session {
     std::string method = "GET";
     std::string path;  // with '/', query without api-version allowed
     std::string_view api_version = kArmVersion;
-    std::string host = {};  // Host header; empty: the server's own
+    std::string host = {};  // name of the service; empty: the server's own
     std::optional<json::Value> body = std::nullopt;
     std::string if_match = {};
     std::string content_type = "application/json";
@@ -74,6 +74,7 @@ class Session {
 
  private:
   Result<std::string> token();
+  std::string url_of(const std::string& host) const;
   Result<std::string> data_host(const Arguments& args, std::string_view option,
                                 const std::string& fallback, std::string_view type,
                                 std::string_view member);

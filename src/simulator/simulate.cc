@@ -58,7 +58,19 @@ std::jthread watch_signals() {
   });
 }
 
-Result<World> make_world(cli::Session& session, const cli::Arguments& args) {
+Result<std::vector<net::SocketAddress>> resolve(net::Loop& loop, const std::string& host,
+                                                std::uint16_t port) {
+  net::Resolver resolver;
+  std::promise<Result<std::vector<net::SocketAddress>>> promise;
+  auto found = promise.get_future();
+  loop.post([&] {
+    spawn(resolver.find(host, port),
+          [&](auto addresses) { promise.set_value(std::move(addresses)); });
+  });
+  return found.get();
+}
+
+Result<World> make_world(net::Loop& loop, cli::Session& session, const cli::Arguments& args) {
   const auto& profile = session.profile();
   auto facts = cli::read_device_facts(session);
   if (!facts) return fail(std::move(facts.error()));
@@ -66,7 +78,7 @@ Result<World> make_world(cli::Session& session, const cli::Arguments& args) {
   auto tls =
       net::TlsContext::client({.ca_pem = std::string(std::istreambuf_iterator<char>(file), {})});
   if (!tls) return fail(std::move(tls.error()));
-  auto addresses = net::resolve_blocking(profile.host, profile.mqtt_port);
+  auto addresses = resolve(loop, profile.host, profile.mqtt_port);
   if (!addresses) return fail(std::move(addresses.error()));
   return World{.host = profile.host,
                .addresses = std::move(*addresses),
@@ -128,9 +140,9 @@ int run(const cli::Arguments& args) {
   const auto signals = watch_signals();
   auto session = cli::connect(args.get_or("--data-dir", cli::default_data_dir()));
   if (!session) return refuse(session.error());
-  auto world = make_world(*session, args);
-  if (!world) return refuse(world.error());
   net::Loops loops(1);
+  auto world = make_world(loops.at(0), *session, args);
+  if (!world) return refuse(world.error());
   bool fine = false;
   {
     Fleet fleet(loops.at(0), std::move(*world), options);
