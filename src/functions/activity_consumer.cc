@@ -90,12 +90,7 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
     if (step) {
       co_await look_at_parked();
       // With nothing parked there is no reason to wake up but an event.
-      if (parked_.empty()) {
-        if (!co_await deps_.log.wait_for(source_, {next_.load()}, stop)) continue;
-      } else if (deps_.log.bounds(source_).next.value <= next_) {
-        co_await sleep_for(kParkedLookEvery, stop);
-        continue;
-      }
+      if (!co_await wait_for_event(stop)) continue;
       auto batch = co_await deps_.log.read(source_, {next_.load()}, kBatchEventsMax);
       if (batch) {
         step = co_await process(*batch, stop);
@@ -116,6 +111,19 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
     co_await sleep_for(backoff, stop);
     backoff = std::min(backoff * 2, kBackoffMax);
   }
+}
+
+// True when there is one; false when it is time to look at what is parked, or to stop.
+Task<bool> ActivityConsumer::wait_for_event(std::stop_token stop) {
+  if (parked_.empty())
+    co_return co_await deps_.log.wait_for(source_, {next_.load()}, std::move(stop));
+  std::stop_source limit;
+  const std::stop_callback on_stop(stop, [&limit] { limit.request_stop(); });
+  Executor& home = Executor::current();
+  const auto timer = home.post_after(kParkedLookEvery, [limit]() mutable { limit.request_stop(); });
+  const bool is_there = co_await deps_.log.wait_for(source_, {next_.load()}, limit.get_token());
+  home.cancel(timer);
+  co_return is_there;
 }
 
 Task<Status> ActivityConsumer::load_checkpoint() {

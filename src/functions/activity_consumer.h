@@ -57,6 +57,7 @@ class ActivityConsumer {
  private:
   using Batch = std::vector<events::StoredEvent>;
 
+  Task<bool> wait_for_event(std::stop_token stop);
   Task<Status> load_checkpoint();
   Task<Status> process(const Batch& batch, std::stop_token stop);
   Task<Status> process_alone(const events::StoredEvent& stored, std::stop_token stop);
