@@ -15,6 +15,8 @@
 namespace doppel::functions {
 namespace {
 
+constexpr std::size_t kPurgeBatch = 1000;  // keys in one commit
+
 struct FunctionUrl {
   std::string_view host;  // with port, if any
   std::string_view path;
@@ -241,6 +243,19 @@ std::vector<ConsumerState> FunctionHost::consumers() const {
                       .lag = head > next ? head - next : 0});
   }
   return states;
+}
+
+Task<Status> FunctionHost::purge(std::string app) {
+  const std::string prefix = store::key({"function", app});
+  for (;;) {
+    store::Transaction tx(deps_.store);
+    auto entries = co_await tx.scan_prefix(prefix, kPurgeBatch);
+    if (!entries) co_return fail(std::move(entries.error()));
+    if (entries->empty()) co_return Status{};
+    for (auto& entry : *entries) tx.erase(std::move(entry.key));
+    auto committed = co_await tx.commit();
+    if (!committed) co_return fail(std::move(committed.error()));
+  }
 }
 
 std::vector<std::string> FunctionHost::consumer_names(const HubName& hub) const {

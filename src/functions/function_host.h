@@ -62,6 +62,8 @@ class FunctionHost final : public Functions {
   // Lets one dead letter take effect now and removes it, in one commit.
   Task<Status> replay(std::string app, std::string function, std::string id);
   std::vector<ConsumerState> consumers() const;
+  // Forgets everything kept for an app that is gone; safe to repeat.
+  Task<Status> purge(std::string app);
   store::Store& store() const { return deps_.store; }
 
   // Names of the durable consumers of a hub's activity feed: retention never passes their

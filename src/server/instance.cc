@@ -32,7 +32,7 @@
 #include "server/webhook_client.h"
 #include "store/rocksdb/rocksdb_store.h"
 #include "twins/twin_service.h"
-#include "twins/wire/routes.h"
+#include "twins/wire/http_twins.h"
 
 namespace doppel::server {
 namespace {
@@ -76,6 +76,8 @@ struct Instance::Parts {
   Status refresh_profile(const Facts& facts, const resources::Credential& fresh);
   std::string authority(std::uint16_t port) const;
   mqtt::Service* service_for(const mqtt::Connect& connect);
+  Task<Result<resources::WireHooks::HubStats>> hub_stats(HubName hub);
+  Task<Status> purge(resources::DeletedResource gone);
 };
 
 std::string Instance::Parts::authority(std::uint16_t port) const {
@@ -135,22 +137,34 @@ Status Instance::Parts::open_services() {
                                        .functions = *functions,
                                        .webhooks = *webhooks});
   resources->set_route_validator(hub::HubService::check_route);
-  resources->on_deleted([this](resources::DeletedResource gone) -> Task<Status> {
-    switch (gone.kind) {
-      case resources::Kind::hub:
-        return hubs->purge(HubName(gone.name), gone.partitions);
-      case resources::Kind::dps:
-        return provisioning->purge(std::move(gone));
-      case resources::Kind::twins_instance:
-        return twins->purge(TwinsInstanceName(gone.name));
-      case resources::Kind::event_hub:
-        return log->drop({gone.event_space, gone.name}, gone.partitions);
-      case resources::Kind::function_app:
-        return functions->purge(gone.name);
-    }
-    return functions->purge(gone.name);
-  });
+  resources->on_deleted([this](resources::DeletedResource gone) { return purge(std::move(gone)); });
   return run_blocking(home(), resources->finish_deletions());
+}
+
+// Data that services keep under the name of a resource that is gone.
+Task<Status> Instance::Parts::purge(resources::DeletedResource gone) {
+  switch (gone.kind) {
+    case resources::Kind::hub:
+      return hubs->purge(HubName(gone.name), gone.partitions);
+    case resources::Kind::dps:
+      return provisioning->purge(std::move(gone));
+    case resources::Kind::twins_instance:
+      return twins->purge(TwinsInstanceName(gone.name));
+    case resources::Kind::event_hub:
+      return log->drop({gone.event_space, gone.name}, gone.partitions);
+    case resources::Kind::function_app:
+      return functions->purge(gone.name);
+  }
+  return functions->purge(gone.name);
+}
+
+Task<Result<resources::WireHooks::HubStats>> Instance::Parts::hub_stats(HubName hub) {
+  auto counted = co_await hubs->statistics(std::move(hub));
+  if (!counted) co_return fail(std::move(counted.error()));
+  co_return resources::WireHooks::HubStats{
+      .total = static_cast<std::uint64_t>(counted->total),
+      .enabled = static_cast<std::uint64_t>(counted->enabled),
+      .disabled = static_cast<std::uint64_t>(counted->disabled)};
 }
 
 // Which service a user name belongs to: "{scope}/registrations/..." is DPS, everything else a hub's
@@ -167,12 +181,16 @@ mqtt::Service* Instance::Parts::service_for(const mqtt::Connect& connect) {
 void Instance::Parts::wire() {
   hub_mqtt = std::make_unique<hub::MqttService>(*hubs);
   dps_mqtt = std::make_unique<provisioning::MqttDeviceService>(*provisioning);
-  resources::register_routes(router, *resources);
-  hub::register_service_routes(router, *hubs, *resources);
+  resources::WireHooks hooks;
+  hooks.hub_stats = [this](HubName hub) { return hub_stats(std::move(hub)); };
+  resources::register_routes(router, *resources, std::move(hooks));
+  hub::register_service_routes(router, *hubs, [this](std::string_view header) {
+    return resources->authenticate_bearer(header, resources::Audience::iot_hub);
+  });
   hub::register_device_routes(router, *hubs);
   provisioning::register_device_routes(router, *provisioning);
   provisioning::register_service_routes(router, *provisioning, *resources);
-  twins::register_routes(router, *twins, *resources);
+  twins::wire::register_routes(router, *twins, *resources);
   functions::register_routes(router, *functions, *resources);
   register_status_routes(
       router,

@@ -7,10 +7,9 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "errors/hub.h"
-#include "hub/wire/device_errors.h"
+#include "hub/wire/http_errors.h"
 #include "hub/wire/message_properties.h"
 #include "json/value.h"
 #include "security/sas.h"
@@ -64,17 +63,8 @@ class Routes {
   TimePoint now() const { return hubs_.clock().now(); }
 
   Response refuse(const Request& request, const Error& error) const {
-    log::warn("hub.request_refused",
-              {{"tracking_id", request.tracking_id},
-               {"device_id", request.param("device")},
-               {"peer", request.peer != nullptr ? std::string_view(request.peer->address) : ""},
-               {"reason", error.message}});
-    // One answer for unknown, disabled and badly proven devices.
-    if (error.code != Code::unauthenticated) return error_response(error, request, now());
-    return error_response(Error{.code = Code::unauthenticated,
-                                .message = {},
-                                .service = &errors::hub::kIotHubUnauthorizedAccess},
-                          request, now());
+    // One answer for unknown, disabled and badly proven devices; error_response logs the reason.
+    return error_response(error, request, now());
   }
 
   Task<Result<Caller>> authenticate(const Request& request) {

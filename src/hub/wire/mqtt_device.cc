@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "errors/hub.h"
 #include "hub/wire/device_errors.h"
+#include "hub/wire/http_errors.h"
 #include "hub/wire/kept_subscriptions.h"
 #include "hub/wire/message_properties.h"
 #include "json/value.h"
@@ -146,7 +147,7 @@ void MqttDevice::respond(int status, std::string_view request_id,
 void MqttDevice::respond_error(std::string_view request_id, const Error& error) {
   // Node ignores the status in the topic; only errorCode in the body makes it an error.
   // (azure-iot-sdk-node: device/transport/mqtt/src/mqtt_twin_client.ts)
-  respond(http_status(error), request_id, std::nullopt,
+  respond(service_error(error).http_status, request_id, std::nullopt,
           device_error_body(error, parts_.hubs.clock().now()));
 }
 
