@@ -29,6 +29,14 @@ std::string message_of(const http::Response& response) {
   return response.body.substr(0, 400);
 }
 
+// What a service wants its tokens to be for, as `az` asks for them.
+std::string_view scope_of(std::string_view api_version) {
+  if (api_version == kDpsVersion) return "https://azure-devices-provisioning.net/.default";
+  if (api_version == kHubVersion) return "https://iothubs.azure.net/.default";
+  if (api_version == kTwinsVersion) return "https://digitaltwins.azure.net/.default";
+  return "https://management.azure.com/.default";
+}
+
 Code code_of(int status) {
   switch (status) {
     case 400:
@@ -75,29 +83,30 @@ Status Session::check_ready() {
   return {};
 }
 
-Result<std::string> Session::token() {
-  if (!token_.empty()) return token_;
+Result<std::string> Session::token(std::string_view api_version) {
+  const std::string scope(scope_of(api_version));
+  if (const auto known = tokens_.find(scope); known != tokens_.end()) return known->second;
   HttpRequest request{
       .method = "POST",
       .url = fmt::format("{}/{}/oauth2/v2.0/token", profile_.base_url(), profile_.tenant),
       .headers = {},
-      .body =
-          fmt::format("grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
-                      percent_encode(profile_.client_id), percent_encode(profile_.client_secret),
-                      percent_encode("https://management.azure.com/.default"))};
+      .body = fmt::format("grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
+                          percent_encode(profile_.client_id),
+                          percent_encode(profile_.client_secret), percent_encode(scope))};
   request.headers.set("Content-Type", "application/x-www-form-urlencoded");
   auto response = transport_(std::move(request));
   if (!response) return fail(std::move(response.error()));
   if (response->status != 200)
     return fail(code_of(response->status), "no token: " + message_of(*response));
   const auto body = json::parse(response->body);
-  token_ = body ? json::get_string_or(*body, "access_token", "") : "";
-  if (token_.empty()) return fail(Code::bad_gateway, "the token endpoint gave no access_token");
-  return token_;
+  std::string token = body ? json::get_string_or(*body, "access_token", "") : "";
+  if (token.empty()) return fail(Code::bad_gateway, "the token endpoint gave no access_token");
+  tokens_[scope] = token;
+  return token;
 }
 
 Result<http::Response> Session::send(const Call& call) {
-  auto bearer = token();
+  auto bearer = token(call.api_version);
   if (!bearer) return fail(std::move(bearer.error()));
   const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
   const bool has_version = call.path.find("api-version=") != std::string::npos;
@@ -126,7 +135,7 @@ Result<json::Value> Session::send_json(const Call& call) {
 
 Result<json::Array> Session::query_all(Call call) {
   json::Array all;
-  auto bearer = token();
+  auto bearer = token(call.api_version);
   if (!bearer) return fail(std::move(bearer.error()));
   for (std::string continuation;;) {
     const char joint = call.path.find('?') == std::string::npos ? '?' : '&';

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,7 +74,7 @@ class Session {
   Result<std::string> twins_host(const Arguments& args);
 
  private:
-  Result<std::string> token();
+  Result<std::string> token(std::string_view api_version);
   std::string url_of(const std::string& host) const;
   Result<std::string> data_host(const Arguments& args, std::string_view option,
                                 const std::string& fallback, std::string_view type,
@@ -81,7 +82,7 @@ class Session {
 
   Profile profile_;
   Transport transport_;
-  std::string token_;
+  std::map<std::string, std::string> tokens_;  // by scope
 };
 
 // JSON typed on the command line, or the content of a file when it begins with '@' or names one.

@@ -210,7 +210,7 @@ Task<http::Response> ServiceApi::handle(http::Request request, EnrollmentKind ki
     response = co_await (this->*method)(std::move(call));
   }
   if (!response) {
-    const Error& error = response.error();
+    const Error error = std::move(response.error());  // `response` is replaced below
     const ServiceError& service = service_error(error);
     if (service.http_status == 401 || service.http_status >= 500) {
       log::warn("provisioning.service_refused", {{"tracking_id", tracking_id},
