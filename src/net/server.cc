@@ -31,15 +31,22 @@ metrics::Counter& refused_sockets() {
   return counter;
 }
 
-// Runs `work` on the loop and waits for it.
+// Runs `work` on the loop and waits for it; false when the loop has stopped and it did not run.
 template <class Work>
-void run_on(Loop& loop, Work work) {
+bool run_on(Loop& loop, Work work) {
   std::promise<void> done;
-  loop.post([&] {
+  auto future = done.get_future();
+  // The promise moves along: a job that is destroyed without running breaks it.
+  loop.post([&work, ended = std::move(done)]() mutable {
     work();
-    done.set_value();
+    ended.set_value();
   });
-  done.get_future().wait();
+  try {
+    future.get();
+    return true;
+  } catch (const std::future_error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -92,7 +99,7 @@ struct Server::Impl {
   void admit(const Bound& bound, int fd, const SocketAddress& peer);
   void forget_one();
   bool wait_for_none(Duration limit);
-  void close_listeners();
+  bool close_listeners();
 
   Loops& loops;
   ServerConfig config;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -251,6 +252,19 @@ void SocketStream::read_some() {
   if (takes_input()) watch_->wait_readable();
 }
 
+// The top of a connection's work: what escapes it costs the connection, not the process.
+std::size_t SocketStream::offer(StreamReceiver& receiver, std::span<char> bytes) {
+  std::string reason;
+  try {
+    return receiver.on_data(bytes);
+  } catch (const std::exception& error) {
+    reason = error.what();
+  }
+  log::error("net.connection_failed", {{"peer", peer_.address}, {"reason", reason}});
+  abort("internal error");
+  return 0;
+}
+
 // Gives the receiver left-over and fresh bytes until it takes no more. A receiver that hands the
 // stream over (upgrade to WebSocket) leaves the rest to its successor.
 void SocketStream::deliver(std::span<char> fresh) {
@@ -264,7 +278,7 @@ void SocketStream::deliver(std::span<char> fresh) {
     if (bytes.empty()) break;
     const auto receiver = receiver_;
     if (!receiver) break;
-    const std::size_t taken = receiver->on_data(bytes);
+    const std::size_t taken = offer(*receiver, bytes);
     if (in_.empty())
       fresh = fresh.subspan(std::min(taken, fresh.size()));
     else

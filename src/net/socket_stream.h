@@ -104,6 +104,7 @@ class SocketStream final : public Stream,
   void read_some();
   Got read_into(std::span<char> buffer, std::size_t& size);
   void deliver(std::span<char> fresh);
+  std::size_t offer(StreamReceiver& receiver, std::span<char> bytes);
   bool takes_input() const;
   // True when all is written.
   bool write_out();
