@@ -196,7 +196,7 @@ Task<Status> HubService::add_identity(store::Transaction& tx, HubName hub, Ident
     if (!room) co_return fail(std::move(room.error()));
   }
   const auto context = event_context(hub, parts_.clock.now(), parts_.random);
-  identity.generation = make_generation(context.now, tx.read_version().value);
+  identity.generation = make_generation(context.now, tx.read_version().value, identity.device_id);
   identity.etag = random_etag(parts_.random);
   identity.status_updated = {};
   put_identity(tx, hub, identity);

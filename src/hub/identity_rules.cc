@@ -100,12 +100,17 @@ Etag random_etag(Random& random) {
   return Etag(base64_encode(fmt::format("{}", 100'000'000 + random.next() % 900'000'000)));
 }
 
-GenerationId make_generation(TimePoint now, std::uint64_t commits) {
+GenerationId make_generation(TimePoint now, std::uint64_t commits, const DeviceId& device) {
   constexpr std::uint64_t kTicksPerSecond = 10'000'000;
   constexpr std::uint64_t kSecondsBefore1970 = 62'135'596'800;  // since 0001-01-01
   const auto seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
   const auto since_1 = kSecondsBefore1970 + static_cast<std::uint64_t>(seconds);
-  return GenerationId(fmt::format("{}", since_1 * kTicksPerSecond + commits % kTicksPerSecond));
+  // FNV-1a: the same on every machine and in every run, unlike std::hash.
+  std::uint64_t hash = 14'695'981'039'346'656'037ULL;
+  for (const char c : device.view())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211ULL;
+  return GenerationId(
+      fmt::format("{}", since_1 * kTicksPerSecond + (commits + hash) % kTicksPerSecond));
 }
 
 bool is_unconditional(std::string_view if_match) {

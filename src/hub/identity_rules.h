@@ -32,9 +32,9 @@ bool same_authentication(const Authentication& a, const Authentication& b);
 // base64 of a short decimal number, as Azure's device etags are.
 Etag random_etag(Random& random);
 // Decimal ticks: the second of `now`, the rest from `commits`, the version a creating transaction
-// read at. A device deleted and made again in one second has another, because the delete was a
-// commit.
-GenerationId make_generation(TimePoint now, std::uint64_t commits);
+// read at, and the device's ID. A device deleted and made again in one second has another, because
+// the delete was a commit; devices made at the same moment differ by their IDs.
+GenerationId make_generation(TimePoint now, std::uint64_t commits, const DeviceId& device);
 
 // `if_match`: empty, *, "*", etag or "etag".
 bool etag_matches(std::string_view if_match, std::string_view etag);
