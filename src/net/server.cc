@@ -99,7 +99,7 @@ struct Server::Impl {
   void admit(const Bound& bound, int fd, const SocketAddress& peer);
   void forget_one();
   bool wait_for_none(Duration limit);
-  bool close_listeners();
+  void close_listeners();
 
   Loops& loops;
   ServerConfig config;
