@@ -354,13 +354,19 @@ struct Pair {
   CertifiedKey text;
 };
 
-// A certificate and its key; null members when there are none. Errors: as ensure_certificates.
+// A certificate and its key; null members when they are not there. A key may be alone: a start that
+// was cut short leaves one. Errors: as ensure_certificates.
 Result<Pair> read_pair(const std::filesystem::path& directory, const std::string& name) {
   const auto chain = read_if_there(directory / (name + ".pem"));
   if (!chain) return fail(chain.error());
   const auto key = read_if_there(directory / (name + ".key.pem"));
   if (!key) return fail(key.error());
-  if (!*chain || !*key) return Pair{};
+  if (!*key) return Pair{};
+  if (!*chain) {
+    Pair alone{.certificate = nullptr, .key = key_from(**key), .text = {}};
+    ERR_clear_error();
+    return alone;
+  }
   Pair pair{.certificate = certificate_from(**chain),
             .key = key_from(**key),
             .text = {.chain_pem = **chain, .key_pem = **key}};
