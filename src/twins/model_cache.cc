@@ -1,6 +1,7 @@
 #include "twins/model_cache.h"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -58,6 +59,27 @@ Task<Result<ModelChanges>> read_models(const store::Snapshot& snapshot, std::str
   }
 }
 
+// The sets of all instances as `snapshot` has them.
+Task<Result<std::map<std::string, std::shared_ptr<const ModelSet>, std::less<>>>> read_sets(
+    const store::Snapshot& snapshot) {
+  std::vector<std::string> instances;
+  auto models = co_await read_models(snapshot, model_prefix(), &instances);
+  if (!models) co_return fail(std::move(models.error()));
+  auto revisions = co_await snapshot.scan(revision_prefix(), store::after_prefix(revision_prefix()),
+                                          std::numeric_limits<std::size_t>::max());
+  if (!revisions) co_return fail(std::move(revisions.error()));
+
+  std::map<std::string, ModelChanges> by_instance;
+  for (std::size_t i = 0; i < instances.size(); ++i)
+    by_instance[instances[i]].written.push_back(std::move(models->written[i]));
+  std::map<std::string, std::shared_ptr<const ModelSet>, std::less<>> sets;
+  for (const auto& entry : *revisions) {
+    const auto instance = parts_after(revision_prefix(), entry.key).value().at(0);
+    sets[instance] = ModelSet{}.with(by_instance[instance], parse_revision(entry.value));
+  }
+  co_return sets;
+}
+
 }  // namespace
 
 ModelCache::ModelCache(store::Store& store) : store_(store) { store_.add_observer(*this); }
@@ -65,42 +87,27 @@ ModelCache::ModelCache(store::Store& store) : store_(store) { store_.add_observe
 ModelCache::~ModelCache() { store_.remove_observer(*this); }
 
 Task<Status> ModelCache::ensure_loaded() {
-  std::uint64_t load = 0;
-  {
+  for (;;) {
+    std::uint64_t load = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_loaded_) co_return Status{};
+      load = loads_;
+    }
+    // Whatever was heard of before this snapshot was taken is in it; the rest is in missed_.
+    const auto snapshot = store_.snapshot();
+    auto sets = co_await read_sets(*snapshot);
+    if (!sets) co_return fail(std::move(sets.error()));
     const std::lock_guard lock(mutex_);
-    if (is_loaded_) co_return Status{};
-    load = ++loads_;
+    if (is_loaded_) co_return Status{};  // another task was faster
+    if (load != loads_) continue;        // the store reopened meanwhile
+    for (auto& change : missed_)
+      if (change.version > snapshot->version()) apply(*sets, std::move(change));
     missed_.clear();
+    sets_ = std::move(*sets);
+    is_loaded_ = true;
+    co_return Status{};
   }
-  // Whatever was heard of before this snapshot was taken is in it; the rest is in missed_.
-  const auto snapshot = store_.snapshot();
-  std::vector<std::string> instances;
-  auto models = co_await read_models(*snapshot, model_prefix(), &instances);
-  if (!models) co_return fail(std::move(models.error()));
-  auto revisions =
-      co_await snapshot->scan(revision_prefix(), store::after_prefix(revision_prefix()),
-                              std::numeric_limits<std::size_t>::max());
-  if (!revisions) co_return fail(std::move(revisions.error()));
-
-  std::map<std::string, ModelChanges> by_instance;
-  for (std::size_t i = 0; i < instances.size(); ++i)
-    by_instance[instances[i]].written.push_back(std::move(models->written[i]));
-  Sets sets;
-  for (const auto& entry : *revisions) {
-    const auto instance = parts_after(revision_prefix(), entry.key).value().at(0);
-    apply(sets, Change{.version = snapshot->version(),
-                       .instance = instance,
-                       .changes = std::move(by_instance[instance]),
-                       .revision = parse_revision(entry.value)});
-  }
-  const std::lock_guard lock(mutex_);
-  if (load != loads_) co_return Status{};  // a later load has it all
-  for (auto& change : missed_)
-    if (change.version > snapshot->version()) apply(sets, std::move(change));
-  missed_.clear();
-  sets_ = std::move(sets);
-  is_loaded_ = true;
-  co_return Status{};
 }
 
 std::shared_ptr<const ModelSet> ModelCache::current(const TwinsInstanceName& instance) const {
@@ -138,11 +145,25 @@ void ModelCache::apply(Sets& sets, Change change) {
 }
 
 void ModelCache::observe(Change change) {
+  // Compiled outside the lock, so that no reader waits for it. Only this thread, the committer's,
+  // changes a loaded cache; if a load came between, the change is made again on what it brought.
+  std::shared_ptr<const ModelSet> base;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_loaded_) {
+      missed_.push_back(std::move(change));
+      return;
+    }
+    const auto found = sets_.find(change.instance);
+    base = found == sets_.end() ? std::make_shared<const ModelSet>() : found->second;
+  }
+  auto next = base->with(change.changes, change.revision);
   const std::lock_guard lock(mutex_);
-  if (is_loaded_)
-    apply(sets_, std::move(change));
+  auto& set = sets_[change.instance];
+  if (!set || set == base)
+    set = std::move(next);
   else
-    missed_.push_back(std::move(change));
+    apply(sets_, std::move(change));
 }
 
 void ModelCache::on_commit(const store::CommitView& commit) {

@@ -56,8 +56,8 @@ class ModelCache final : public store::Observer {
   mutable std::mutex mutex_;  // guards what follows
   Sets sets_;
   bool is_loaded_ = false;
-  std::uint64_t loads_ = 0;     // begun; a load that is not the latest is thrown away
-  std::vector<Change> missed_;  // heard of while the latest load was reading
+  std::uint64_t loads_ = 0;  // wanted, beyond the first: a load for an earlier one is thrown away
+  std::vector<Change> missed_;  // heard of while not loaded
 };
 
 }  // namespace doppel::twins

@@ -19,11 +19,6 @@ std::string model_missing(std::string_view id) {
   return fmt::format("The model {} does not exist.", id);
 }
 
-std::unexpected<Error> decommissioned(std::string_view id) {
-  return fail(errors::twins::kModelDecommissioned,
-              fmt::format("The model {} is decommissioned; no digital twin can be given it.", id));
-}
-
 std::optional<std::string_view> model_named_by(const json::Object& body) {
   const auto* metadata = body.if_contains(names::kMetadata);
   return metadata == nullptr ? std::nullopt : json::find_string(*metadata, names::kModel);
@@ -67,7 +62,6 @@ Result<json::Object> make_twin_document(const ModelSet& models, const DigitalTwi
         {"The digital twin names no model; $metadata.$model must be the id of one."}));
   const auto* stored = models.find(*model_id);
   if (stored == nullptr) return fail(validation_error({model_missing(*model_id)}));
-  if (stored->is_decommissioned) return decommissioned(*model_id);
 
   std::vector<std::string> violations;
   json::Object section = make_section(*stored->model, {}, body, stamp, violations);

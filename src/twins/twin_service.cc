@@ -110,8 +110,14 @@ Task<Result<DigitalTwin>> TwinService::put_twin_if(store::Transaction& tx,
       .id = id, .etag = stamp.etag, .model = {}, .document = std::move(*document), .made_for = {}};
   twin.model = Dtmi(json::get_string_or(twin.document[names::kMetadata], names::kModel, ""));
   if (*before) twin.made_for = (*before)->made_for;
+  // Decommissioning bars new twins of the model; those that are there keep working.
+  const bool is_new_of_model = !*before || (*before)->model != twin.model;
+  if (is_new_of_model && all_models->find(twin.model.view())->is_decommissioned)
+    co_return fail(errors::twins::kModelDecommissioned,
+                   fmt::format("The model {} is decommissioned; no digital twin can be given it.",
+                               twin.model.view()));
   // Not created of a model that is deleted or decommissioned meanwhile.
-  tx.require(keys::model(instance, twin.model.view()));
+  if (is_new_of_model) tx.require(keys::model(instance, twin.model.view()));
 
   auto record = encode(twin);
   if (auto fits = check_size(record); !fits) co_return fail(std::move(fits.error()));

@@ -1,6 +1,11 @@
+#include <functional>
+#include <future>
+#include <memory>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/worker.h"
 #include "twins/testing.h"
 
 namespace doppel::twins {
@@ -123,6 +128,54 @@ TEST_F(TwinModelsTest, BoundsAnUpload) {
   large[0].get_object()["comment"] = std::string(1024 * 1024, 'x');
   EXPECT_EQ(uploaded(large), "LimitExceeded");
   EXPECT_EQ(uploaded({}), "InvalidArgument");
+}
+
+TEST_F(TwinModelsTest, BarsOnlyNewTwinsOfADecommissionedModel) {
+  ASSERT_TRUE(world.upload(kBase));
+  const auto* body = R"({"$metadata": {"$model": "dtmi:t:Base;1"}, "p": 1})";
+  ASSERT_TRUE(world.put("old", body));
+  ASSERT_TRUE(world.done([&](store::Transaction& tx) {
+    return world.service.set_decommissioned(tx, world.instance, "dtmi:t:Base;1", true);
+  }));
+  EXPECT_EQ(name_of(world.put("new", body)), "ModelDecommissioned");
+  EXPECT_TRUE(world.put("old", body).has_value());
+  EXPECT_TRUE(world.patch("old", {testing::replace("/p", 2)}).has_value());
+}
+
+// Real threads: each reads the number in the twin and writes the next one. No number may be lost.
+TEST_F(TwinModelsTest, LosesNoChangeWhenThreadsPatchOneTwin) {
+  constexpr int kThreads = 3;
+  constexpr int kPatchesEach = 40;
+  ASSERT_TRUE(world.upload(kBase));
+  ASSERT_TRUE(world.put("x", R"({"$metadata": {"$model": "dtmi:t:Base;1"}, "p": 0})"));
+  SystemRandom system_random;
+  TwinService service(*world.store, world.clock, system_random);
+  const std::function<Task<Result<DigitalTwin>>(store::Transaction&)> count_on =
+      [&](store::Transaction& tx) -> Task<Result<DigitalTwin>> {
+    auto twin = co_await service.find_twin(tx, world.instance, DigitalTwinId("x"));
+    if (!twin) co_return fail(std::move(twin.error()));
+    std::vector<PatchOperation> patch;
+    patch.push_back(testing::replace("/p", json::to_double((*twin)->document["p"]) + 1));
+    co_return co_await service.patch_twin(tx, world.instance, DigitalTwinId("x"), std::move(patch));
+  };
+  const auto patch_many = [](store::Store& store, const auto& stage) -> Task<int> {
+    int done = 0;
+    while (done < kPatchesEach)  // beyond the attempts of one transact(), it is tried again
+      if (auto twin = co_await store::transact<DigitalTwin>(store, stage)) ++done;
+    co_return done;
+  };
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::future<int>> finished;
+  for (int i = 0; i < kThreads; ++i) {
+    workers.push_back(std::make_unique<Worker>("patcher"));
+    auto promise = std::make_shared<std::promise<int>>();
+    finished.push_back(promise->get_future());
+    workers.back()->post([&, promise] {
+      spawn(patch_many(*world.store, count_on), [promise](int done) { promise->set_value(done); });
+    });
+  }
+  for (auto& one : finished) EXPECT_EQ(one.get(), kPatchesEach);
+  EXPECT_EQ(json::to_double(world.get("x")->document["p"]), kThreads * kPatchesEach);
 }
 
 // A model may go while twins have it; what is left can be read and deleted, and lives on when the
