@@ -38,7 +38,7 @@ USES = {
     # Clients like any other: no service.
     "cli": ("base", "json", "security", "net", "protocol/http", "protocol/mqtt",
             "protocol/websocket"),
-    "simulator": ("base", "json", "security", "net", "protocol/http", "protocol/mqtt",
+    "simulator": ("base", "json", "security", "net", "cli", "protocol/http", "protocol/mqtt",
                   "protocol/amqp", "protocol/websocket"),
 }
 SERVICES = ("resources", "events", "hub", "twins", "functions", "provisioning")
