@@ -99,7 +99,8 @@ struct Server::Impl {
   void admit(const Bound& bound, int fd, const SocketAddress& peer);
   void forget_one();
   bool wait_for_none(Duration limit);
-  void close_listeners();
+  // False: the loops have stopped already.
+  bool close_listeners();
 
   Loops& loops;
   ServerConfig config;
@@ -195,10 +196,10 @@ bool Server::Impl::wait_for_none(Duration limit) {
   return none_left.wait_for(lock, limit, [&] { return count.load() == 0; });
 }
 
-void Server::Impl::close_listeners() {
+bool Server::Impl::close_listeners() {
   // Again after a stop there is nothing to close, and perhaps no loop to do it on.
-  if (bound.empty() || bound.front()->listener == nullptr) return;
-  run_on(loops.at(0), [&] {
+  if (bound.empty() || bound.front()->listener == nullptr) return true;
+  return run_on(loops.at(0), [&] {
     for (auto& entry : bound) entry->listener.reset();
   });
 }
@@ -243,8 +244,8 @@ Status Server::start() {
 
 void Server::stop(Duration limit) {
   const bool was_running = std::exchange(impl_->is_running, false);
-  impl_->close_listeners();
-  if (!was_running) return;
+  const bool have_loops = impl_->close_listeners();
+  if (!was_running || !have_loops) return;
   for (auto& home : impl_->connections)
     run_on(home->loop, [&] { home->for_each([](SocketStream& stream) { stream.stop(); }); });
   if (!impl_->wait_for_none(limit)) {

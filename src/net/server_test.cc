@@ -79,6 +79,7 @@ class EchoService final : public mqtt::Service {
       if (message.topic == "echo")
         connection_->publish({.qos = 1, .topic = "back", .payload = message.payload});
       if (message.topic == "close") connection_->close("asked to");
+      if (message.topic == "throw") throw std::runtime_error("broken on purpose");
       if (message.topic == "flood") {
         for (int i = 0; i < 10'000; ++i)
           connection_->publish({.topic = "wave", .payload = std::string(10'000, 'x')});
@@ -300,6 +301,72 @@ TEST_F(ServerTest, ListensOnBothLoopbackAddressesWithOnePort) {
   EXPECT_TRUE(client.handshake(*client_context(), "::1"));
 }
 
+Task<http::Response> late_echo(http::Request request) {
+  auto waited = sleep_for(std::chrono::milliseconds(1));
+  co_await std::move(waited);
+  co_return http::Response::text(200, "late " + request.body);
+}
+
+// Answers that come later than the requests behind them keep the order and lose nothing, even when
+// more is pipelined than is read ahead.
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrderWhenHandlersWait) {
+  config.http.pipelined_bytes_max = 1000;
+  router.add("POST", "/late", late_echo);
+  start();
+  auto client = tls_client("https");
+  std::string requests;
+  for (int i = 0; i < 50; ++i) {
+    const auto body = std::to_string(i) + ';' + std::string(200, 'b');
+    requests += "POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) +
+                (i == 49 ? "\r\nConnection: close" : "") + "\r\n\r\n" + body;
+  }
+  client->send(requests);
+  const auto answers = client->receive_all();
+  std::size_t at = 0;
+  for (int i = 0; i < 50; ++i) {
+    at = answers.find("late " + std::to_string(i) + ";", at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
+}
+
+std::promise<bool>* waited_out = nullptr;
+
+Task<http::Response> waits_for_stop(http::Request request) {
+  auto waiting = sleep_for(std::chrono::hours(1), request.stop);
+  const bool slept = co_await std::move(waiting);
+  waited_out->set_value(slept);
+  co_return http::Response::text(503, "stopped");
+}
+
+TEST_F(ServerTest, TellsAHandlerWhenItsClientIsGoneAndWhenTheServerStops) {
+  config.stream.linger = std::chrono::milliseconds(50);
+  router.add("GET", "/wait", waits_for_stop);
+  start();
+  std::promise<bool> first;
+  waited_out = &first;
+  {
+    auto client = tls_client("https");
+    client->send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  EXPECT_FALSE(first.get_future().get());
+
+  std::promise<bool> second;
+  waited_out = &second;
+  auto idle = tls_client("https");
+  auto client = tls_client("https");
+  client->send("GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
+  // An answer on another connection of the same loop shows that the request has arrived: with two
+  // loops every second connection shares one.
+  for (int i = 0; i < 2; ++i) {
+    auto other = tls_client("https");
+    other->send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+    other->receive_until("hello ");
+  }
+  server->stop(std::chrono::seconds(5));
+  EXPECT_FALSE(second.get_future().get());
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 503"));
+}
+
 // Refusals.
 
 TEST_F(ServerTest, RefusesABodyThatIsTooLargeBeforeItArrives) {
@@ -514,6 +581,19 @@ TEST_F(ServerTest, LetsASessionCloseFromWithinItsOwnCall) {
   EXPECT_TRUE(client->is_closed());
 }
 
+TEST_F(ServerTest, LosesOnlyTheConnectionWhoseServiceThrows) {
+  start();
+  auto other = mqtt_client();
+  auto client = mqtt_client();
+  std::string bytes;
+  mqtt::append(bytes, mqtt::Publish{.topic = "throw", .payload = {}});
+  client->send(bytes);
+  EXPECT_EQ(client->receive_all(), "");
+  EXPECT_TRUE(client->is_closed());
+  other->send(std::string("\xc0\x00", 2));
+  EXPECT_EQ(other->receive_exactly(2), std::string("\xd0\x00", 2));
+}
+
 TEST_F(ServerTest, ClosesAfterOneAndAHalfKeepAliveIntervals) {
   start();
   auto client = tls_client("mqtts");
@@ -658,6 +738,20 @@ TEST_F(ServerTest, AnswersWhatItHasAcceptedBeforeItStops) {
   stopped.wait();
   EXPECT_EQ(server->connections(), 0u);
   EXPECT_THROW(BlockingClient(1), std::runtime_error);
+}
+
+TEST_F(ServerTest, SaysWhichPortIsTaken) {
+  start();
+  ServerConfig same = config;
+  same.listeners = {{.name = "again", .port = server->port("https")}};
+  Server second(loops, same, router, {});
+  const auto started = second.start();
+  ASSERT_FALSE(started.has_value());
+  EXPECT_EQ(started.error().code, Code::already_exists);
+  EXPECT_THAT(started.error().message, HasSubstr("again: 127.0.0.1:"));
+  same.listeners = {{.name = "bad", .addresses = {"localhost"}}};
+  Server third(loops, same, router, {});
+  EXPECT_EQ(third.start().error().code, Code::invalid_argument);
 }
 
 TEST_F(ServerTest, CutsOffWhatDoesNotFinishWithinTheLimit) {
