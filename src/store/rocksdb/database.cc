@@ -1,5 +1,7 @@
 #include "store/rocksdb/database.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
@@ -14,10 +16,15 @@ namespace {
 
 constexpr std::size_t kMiB = 1024 * 1024;
 
-// Shares of DatabaseOptions::buffer_bytes that one write buffer of a family takes.
-constexpr std::size_t kKeysShare = 6;
+// The share of DatabaseOptions::buffer_bytes that one write buffer of the streams takes. The other
+// families are flushed when all buffers, or the log, reach their bound, and never because of their
+// own size: where two families fill up in one write and the new log cannot be made, RocksDB 7.8
+// loses count of who uses the second (DBImpl::ScheduleFlushes) and stops the process on closing,
+// which is what we do next.
 constexpr std::size_t kStreamsShare = 3;
-constexpr std::size_t kMetaShare = 24;
+constexpr std::size_t kNeverByItself = 4;
+// Buffers grow in blocks of this share, of which each family holds a part-filled one.
+constexpr std::size_t kBlockShare = 64;
 constexpr int kStreamFilesMerged = 8;
 constexpr int kOpenFilesMax = 512;
 constexpr int kBackgroundJobs = 2;
@@ -41,7 +48,8 @@ rocksdb::ColumnFamilyOptions keys_options(std::shared_ptr<rocksdb::Cache> cache,
   table.block_size = 8 * 1024;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  family.write_buffer_size = buffer_bytes / kKeysShare;
+  family.write_buffer_size = buffer_bytes * kNeverByItself;
+  family.arena_block_size = std::min(buffer_bytes / kBlockShare, kMiB);
   family.compression = rocksdb::kLZ4Compression;
   family.level_compaction_dynamic_level_bytes = true;
   return family;
@@ -69,6 +77,7 @@ rocksdb::ColumnFamilyOptions streams_options(std::shared_ptr<rocksdb::Cache> cac
   table.block_size = 32 * 1024;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = buffer_bytes / kStreamsShare;
+  family.arena_block_size = std::min(buffer_bytes / kBlockShare, kMiB);
   family.max_write_buffer_number = 3;
   family.memtable_insert_with_hint_prefix_extractor = std::make_shared<RecordStream>();
   // Every record is written again by each compaction that it goes through: merging many files of
@@ -90,7 +99,8 @@ rocksdb::ColumnFamilyOptions meta_options(std::shared_ptr<rocksdb::Cache> cache,
                                           std::size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions family;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(std::move(cache))));
-  family.write_buffer_size = buffer_bytes / kMetaShare;
+  family.write_buffer_size = buffer_bytes * kNeverByItself;
+  family.arena_block_size = std::min(buffer_bytes / kBlockShare, kMiB);
   return family;
 }
 
