@@ -35,7 +35,10 @@ bool etag_matches(std::string_view if_match, std::string_view current) {
 
 std::vector<std::string> linked_host_names(const resources::Dps& instance) {
   std::vector<std::string> names;
-  for (const auto& hub : instance.linked_hubs) names.push_back(hub.host_name);
+  for (const auto& hub : instance.linked_hubs) {
+    names.push_back(hub.host_name);
+    names.insert(names.end(), hub.host_names.begin(), hub.host_names.end());
+  }
   return names;
 }
 
