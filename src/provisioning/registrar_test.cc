@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/time_text.h"
 #include "errors/dps.h"
 #include "provisioning/testing.h"
 
@@ -181,7 +182,7 @@ TEST_F(RegistrarTest, LeavesNothingBehindWhenTheHubRefuses) {
 }
 
 TEST_F(RegistrarTest, MakesTheDeviceAgainAfterItWasDeletedInTheHub) {
-  for (const auto more :
+  for (const auto& more :
        {std::string(kBuiltin),
         std::string(kBuiltin) +
             R"(,"reprovisionPolicy":{"updateHubAssignment":false,"migrateDeviceData":false})"}) {

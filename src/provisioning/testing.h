@@ -24,7 +24,7 @@ namespace doppel::provisioning::testing {
 // stream "lifecycle".
 class FakeHubs final : public hub::Hubs {
  public:
-  FakeHubs(store::Store& store, Random& random) : store_(store), random_(random) {}
+  explicit FakeHubs(Random& random) : random_(random) {}
 
   static std::string key(const HubName& hub, const DeviceId& device) {
     return store::key({"fakehub", hub.view(), device.view()});
@@ -118,7 +118,6 @@ class FakeHubs final : public hub::Hubs {
   std::optional<Error> refuse_with;
 
  private:
-  store::Store& store_;
   Random& random_;
 };
 
@@ -192,7 +191,7 @@ struct World {
       store::open_memory(clock, store::MemoryOptions{.faults = &faults});
   security::SecretBox box{security::MasterKey::generate(random), random};
   std::shared_ptr<const resources::Catalog> catalog = make_catalog();
-  FakeHubs hubs{*store, random};
+  FakeHubs hubs{random};
   FakeFunctions functions;
   FakeWebhooks webhooks;
   Provisioning provisioning{Provisioning::Deps{.store = *store,

@@ -165,7 +165,7 @@ TEST_F(MqttDeviceTest, RefusesAtTheRightMoment) {
   EXPECT_EQ(connect(user("dev-1"), "dev-2", good).code, ConnectReturn::identifier_rejected);
   EXPECT_EQ(connect(user("dev-1"), "dev-1", good, 5).code,
             ConnectReturn::unacceptable_protocol_version);
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string("0ne00000001/registrations/dev-1"), user("dev-1", testing::kScope, ""),
         user("dev-1", testing::kScope, "api-version"), user("dev-1", testing::kScope, "x=1"),
         user("dev-1", testing::kScope, "api-version=%zz"), std::string("/registrations/a/b=c")}) {
