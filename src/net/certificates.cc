@@ -89,8 +89,6 @@ Result<Names> collect_names(const std::vector<std::string>& host_names) {
   return names;
 }
 
-// Files.
-
 Result<std::string> read_file(const std::filesystem::path& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
                                                              std::fclose);
@@ -120,8 +118,6 @@ Status write_file(const std::filesystem::path& path, std::string_view text, mode
   return {};
 }
 
-// PEM.
-
 template <class Write>
 std::string to_pem(Write write) {
   const BioPointer bio(BIO_new(BIO_s_mem()));
@@ -150,8 +146,6 @@ KeyPointer key_from(std::string_view pem) {
   const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   return KeyPointer(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
 }
-
-// Making certificates.
 
 GENERAL_NAME* general_name(int type, std::string_view bytes) {
   GENERAL_NAME* const name = GENERAL_NAME_new();
