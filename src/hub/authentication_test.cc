@@ -260,6 +260,17 @@ TEST_F(ConnectTest, WhoWasDeletedWhileConnectingIsRefused) {
   EXPECT_FALSE(is_connected());
 }
 
+// A deletion may be among what was kept by a flush that nobody was told of.
+TEST_F(ConnectTest, AfterTheStoreReopenedEverybodyProvesItselfAgain) {
+  const auto device = make_device("d1");
+  ASSERT_TRUE(connect(device, first));
+  faults.fail_next_flush(store::FaultInjection::Fault::lose_answer);
+  EXPECT_FALSE(run(hubs.delete_identity(hub, DeviceId("d1"), ModuleId(), "*")));
+  executor.run_until_idle();
+  EXPECT_EQ(first->closed.size(), 1u);
+  expect_refused(with_token(device_token(device)), "no identity");
+}
+
 TEST_F(ConnectTest, AConnectionThatIsGoneIsNotCalled) {
   const auto device = make_device("d1");
   ASSERT_TRUE(connect(device, first));

@@ -83,6 +83,17 @@ void Connections::close_unless(std::string_view entity, std::string_view generat
   disconnect(found->second);
 }
 
+void Connections::close_all(std::string_view reason) {
+  for (auto& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (auto& [entity, entry] : shard.entries) {
+      if (entry.ticket == 0) continue;
+      post_close(entry, reason);
+      disconnect(entry);
+    }
+  }
+}
+
 void Connections::forget(std::string_view entity, std::string_view reason) {
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);

@@ -53,6 +53,7 @@ class Connections {
   void close(std::string_view entity, std::string_view reason);
   // ... unless it belongs to `generation`.
   void close_unless(std::string_view entity, std::string_view generation, std::string_view reason);
+  void close_all(std::string_view reason);
   // An identity is gone: closes and forgets.
   void forget(std::string_view entity, std::string_view reason);
   void push_desired(std::string_view entity, std::string_view body, std::int64_t version);

@@ -209,6 +209,11 @@ void HubService::put_twin(store::Transaction& tx, const HubName& hub, const Iden
 // the version nor the etag moves.
 Task<Status> HubService::set_model_id(HubName hub, DeviceId device, ModuleId module,
                                       std::string model_id) {
+  // Nearly always it is the one we know; then a connect parses no JSON and writes nothing.
+  const auto snapshot = parts_.store.snapshot();
+  auto known = co_await snapshot->get(twin_key(hub, device, module));
+  if (!known) co_return fail(std::move(known.error()));
+  if (*known && peek_model_id(**known) == model_id) co_return Status();
   std::function<Task<Result<bool>>(store::Transaction&)> body =
       [this, hub, device, module, model_id](store::Transaction& tx) -> Task<Result<bool>> {
     auto twin = co_await read_twin(tx, hub, device, module);

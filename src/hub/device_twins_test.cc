@@ -206,6 +206,9 @@ TEST_F(DesiredPushTest, TheAnnouncedModelIsKeptWithoutANewVersion) {
   ASSERT_TRUE(run(hubs.connect(hub, grant, "dtmi:com:example:Thermostat;1", connection, executor)));
   EXPECT_EQ(twin().twin.model_id, "dtmi:com:example:Thermostat;1");
   EXPECT_EQ(twin().twin.version, 2);
+  const auto version = store->snapshot()->version();
+  ASSERT_TRUE(run(hubs.connect(hub, grant, "dtmi:com:example:Thermostat;1", connection, executor)));
+  EXPECT_EQ(store->snapshot()->version(), version) << "connecting again writes nothing";
 }
 
 // ---- Twin change events ----

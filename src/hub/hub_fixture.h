@@ -32,9 +32,9 @@ class HubFixture : public ::testing::Test {
     made.fallback_endpoint_names = {"events"};
     const auto policy = [&](std::string_view name, std::uint8_t rights) {
       made.policies.push_back({.name = std::string(name),
-                              .primary_key = key_of(std::string(name) + "1"),
-                              .secondary_key = key_of(std::string(name) + "2"),
-                              .rights = rights});
+                               .primary_key = key_of(std::string(name) + "1"),
+                               .secondary_key = key_of(std::string(name) + "2"),
+                               .rights = rights});
     };
     policy("iothubowner", 15);
     policy("service", 4);

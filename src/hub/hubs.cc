@@ -63,7 +63,12 @@ void HubService::on_commit(const store::CommitView& commit) {
   }
 }
 
-void HubService::on_reopened(store::CommitVersion version) { cache_.clear(version); }
+// A commit may have become durable that we never heard of, a deletion among them: whoever is
+// connected has to prove itself again.
+void HubService::on_reopened(store::CommitVersion version) {
+  cache_.clear(version);
+  connections_.close_all("the store was reopened");
+}
 
 Presence HubService::presence(const HubName& hub, const DeviceId& device,
                               const ModuleId& module) const {

@@ -73,4 +73,15 @@ std::optional<DesiredDelta> peek_desired_delta(std::string_view record) {
   return DesiredDelta{.version = desired_version, .body = body};
 }
 
+std::string_view peek_model_id(std::string_view record) {
+  RecordReader in(record);
+  in.byte();
+  in.number<std::int64_t>();  // desired version
+  in.text();
+  in.number<std::int64_t>();  // reported version
+  in.number<std::int64_t>();
+  in.number<std::uint64_t>();
+  return in.text();
+}
+
 }  // namespace doppel::hub

@@ -24,4 +24,7 @@ struct DesiredDelta {
 // Cheap; nothing when the write was not one of desired properties.
 std::optional<DesiredDelta> peek_desired_delta(std::string_view record);
 
+// Cheap too; empty for a record that is damaged.
+std::string_view peek_model_id(std::string_view record);
+
 }  // namespace doppel::hub
