@@ -79,7 +79,7 @@ class Directory:
             self.server.kill()
         elif code := self.server.stop():
             broken.append(f"the server ended with {code} on SIGTERM")
-        lines, events = checks.log(self.arguments.reader, self.server.data_dir, self.devices)
+        lines, events = checks.directory(self.arguments.reader, self.server.data_dir, self.devices)
         acknowledged = sum(len(one.acknowledged) for one in burst.devices)
         return broken + lines, (
             f"killed after {killed_after:.2f} s: {sum(one.registered for one in burst.devices)} registrations, "

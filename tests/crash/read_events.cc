@@ -2,7 +2,8 @@
 //
 // Prints the activity log of a hub (all its telemetry and lifecycle events) from the data directory
 // of a server that does not run, one JSON object a line: for each partition first its bounds, then
-// its events. tests/crash/kill_server.py judges them; nothing is judged here.
+// its events; then each digital twin of all instances. tests/crash/kill_server.py judges them;
+// nothing is judged here.
 #include <cstdio>
 #include <string>
 
@@ -15,12 +16,15 @@
 #include "json/value.h"
 #include "store/contract_testing.h"
 #include "store/rocksdb/rocksdb_store.h"
+#include "twins/keys.h"
 
 namespace {
 
 using namespace doppel;
 
 constexpr std::size_t kEventsAtOnce = 1000;
+constexpr std::size_t kTwinsAtOnce = 1000;
+constexpr std::size_t kTwinKeyParts = 3;  // kind, instance, twin (twins/keys.h)
 
 std::string text_of(std::optional<std::string_view> value) {
   return std::string(value.value_or(""));
@@ -51,6 +55,25 @@ Status print_partition(Worker& worker, events::EventLog& log, const events::Part
   return {};
 }
 
+Status print_twins(Worker& worker, store::Store& store) {
+  const std::string prefix = store::key({twins::keys::kTwin});
+  const std::string last = store::after_prefix(prefix);
+  const auto snapshot = store.snapshot();
+  for (std::string first = prefix;;) {
+    auto page = store::testing::run_on(worker, snapshot->scan(first, last, kTwinsAtOnce));
+    if (!page) return fail(std::move(page.error()));
+    for (const auto& entry : *page) {
+      const auto parts = store::split_key(entry.key);
+      if (!parts || parts->size() != kTwinKeyParts)
+        return fail(Code::internal, "the key of a digital twin cannot be read");
+      const json::Value line = json::Object{{"twin", parts->back()}};
+      fmt::print("{}\n", json::write(line));
+    }
+    if (page->size() < kTwinsAtOnce) return {};
+    first = page->back().key + '\0';
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,6 +93,7 @@ int main(int argc, char** argv) {
     events::EventLog log(**store, clock);
     for (std::uint32_t i = 0; i < hub::kActivityPartitions && done; ++i)
       done = print_partition(worker, log, {hub::activity_log(HubName(argv[2])), i});
+    if (done) done = print_twins(worker, **store);
   }
   (*store)->stop();
   if (!done) fmt::print(stderr, "read_events: {}\n", done.error().message);

@@ -27,6 +27,11 @@ def sas(resource, key, policy=None):
     return f"SharedAccessSignature sr={quoted}&sig={signature}&se={expiry}" + (f"&skn={policy}" if policy else "")
 
 
+def _policy_and_key(connection_string):
+    parts = dict(part.split("=", 1) for part in connection_string.split(";"))
+    return parts["SharedAccessKeyName"], parts["SharedAccessKey"]
+
+
 class World:
     """Addresses and secrets of one server. Ports change with every start."""
 
@@ -35,8 +40,8 @@ class World:
         self.https_port, self.mqtt_port = https_port, mqtt_port
         self.ca_file = variables["CA_FILE"]
         self.scope, self.group_key = variables["DPS_ID_SCOPE"], variables["GROUP_KEY"]
-        hub = dict(part.split("=", 1) for part in variables["HUB_CONNECTION_STRING"].split(";"))
-        self.hub_policy, self.hub_key = hub["SharedAccessKeyName"], hub["SharedAccessKey"]
+        self.hub_key = _policy_and_key(variables["HUB_CONNECTION_STRING"])
+        self.dps_key = _policy_and_key(variables["DPS_CONNECTION_STRING"])
         self.tenant, self.client_id = variables["DOPPEL_TENANT"], variables["DOPPEL_CLIENT_ID"]
         self.client_secret = variables["DOPPEL_CLIENT_SECRET"]
 
@@ -104,9 +109,13 @@ class Rest:
         return answer.status, json.loads(text) if text else None
 
     def hub(self, method, path, body=None, **headers):
-        token = sas(self._world.host, self._world.hub_key, self._world.hub_policy)
-        return self.ask(method, f"{path}{'&' if '?' in path else '?'}api-version=2021-04-12", body, Authorization=token,
-                        **headers)
+        policy, key = self._world.hub_key
+        token = sas(self._world.host, key, policy)
+        return self.ask(method, f"{path}?api-version=2021-04-12", body, Authorization=token, **headers)
+
+    def dps(self, method, path):
+        policy, key = self._world.dps_key
+        return self.ask(method, f"{path}?api-version=2021-10-01", None, Authorization=sas(self._world.host, key, policy))
 
     def hub_page(self, method, path, body, **headers):
         """A page of a list and the token of the next one."""

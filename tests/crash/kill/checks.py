@@ -41,7 +41,7 @@ def _twin_is_right(rest, device):
 
 
 def device(rest, device):
-    """Identity, device twin and digital twin of one device; settles what was unknown."""
+    """Identity, registration record, device twin and digital twin of one device; settles what was unknown."""
     status, identity = rest.hub("GET", f"/devices/{device.name}")
     if status not in (200, azure.GONE):
         return [f"{device.name}: GET of the identity answers {status}"]
@@ -56,6 +56,9 @@ def device(rest, device):
     if was_unknown and device.registered == device.deleted:
         device.acknowledged_now = 0  # the registration that was cut off succeeded: a new life
     broken = []
+    status, record = rest.dps("GET", f"/registrations/{device.name}")
+    if status != 200 or (record["status"], record["deviceId"]) != ("assigned", device.name):
+        broken.append(f"{device.name}: its registration record: {status} {record}")
     if identity["deviceId"] != device.name:
         broken.append(f"{device.name}: the identity is called {identity['deviceId']}")
     status, twin = rest.hub("GET", f"/twins/{device.name}")
@@ -76,7 +79,7 @@ def all_devices(world, devices):
 
 
 def registry(world, devices):
-    """The registry lists each device that is there once, and nothing else. (The graph: see log().)"""
+    """The registry lists each device that is there once, and nothing else. (The twin graph: see directory().)"""
     rest = azure.Rest(world)
     names, headers = [], {"x-ms-max-item-count": "1000"}
     while True:
@@ -92,7 +95,7 @@ def _same(what, names, devices):
     have, want = Counter(names), Counter(one.name for one in devices if one.there)
     if have == want:
         return []
-    return [f"{what} has {len(names)} devices; too many {list((have - want).elements())[:5]}, "
+    return [f"{what} has {len(names)} entries; too many {list((have - want).elements())[:5]}, "
             f"missing {list((want - have).elements())[:5]}"]
 
 
@@ -105,13 +108,17 @@ def registers_again(world, device):
     return []
 
 
-def log(reader, data_dir, devices):
-    """The hub's log, read from the data directory of a stopped server. Returns what is broken and how many events it has."""
+def directory(reader, data_dir, devices):
+    """The hub's log and the twin graph, read from the data directory of a server that does not run any more. Returns what is
+    broken and how many events there are."""
     done = subprocess.run([reader, data_dir, "hub1"], capture_output=True, text=True, timeout=300)
     if done.returncode:
         return [f"the log cannot be read: {done.stderr}"], 0
-    events, expected, broken, count = {}, {}, [], 0
+    events, expected, broken, count, twins = {}, {}, [], 0, []
     for line in map(json.loads, done.stdout.splitlines()):
+        if "twin" in line:
+            twins.append(line["twin"])
+            continue
         partition = line["partition"]
         if "next" in line:
             expected[partition] = [line["first"], line["next"]]
@@ -124,6 +131,7 @@ def log(reader, data_dir, devices):
         expected[partition][0] = line["sequence"] + 1
         events.setdefault(line["device"], []).append(line)
     broken += [f"partition {p}: ends at {at}, its head says {end}" for p, (at, end) in expected.items() if at != end]
+    broken += _same("the twin graph", twins, devices)
     for one in devices:
         broken += _history(one, events.pop(one.name, []))
     if events:
