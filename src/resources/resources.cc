@@ -58,8 +58,7 @@ Task<void> Resources::reload(std::shared_ptr<State> state, store::Store& store) 
 
 void Resources::on_reopened(store::CommitVersion) {
   state_->start_loading();
-  home_.post(
-      [state = state_, &store = store_] { spawn(reload(state, store), [] {}); });
+  home_.post([state = state_, &store = store_] { spawn(reload(state, store), [] {}); });
 }
 
 void Resources::on_deleted(PurgeHook hook) { deletions_->add_hook(std::move(hook)); }

@@ -24,7 +24,7 @@ namespace doppel::http {
 struct PeerInfo {
   std::string address{};  // "127.0.0.1:51234" or "[::1]:51234"
   bool is_loopback = false;
-  std::string server_name{};                // SNI, empty without
+  std::string server_name{};              // SNI, empty without
   x509_st* client_certificate = nullptr;  // the leaf the device presented, unverified; null without
   stack_st_X509* client_chain = nullptr;  // what else it sent, unverified
 };
