@@ -6,6 +6,7 @@
 #include "json/value.h"
 #include "resources/api.h"
 #include "resources/catalog_builder.h"
+#include "resources/change_queue.h"
 #include "resources/deletions.h"
 #include "resources/document.h"
 #include "resources/state.h"
@@ -148,6 +149,8 @@ Task<Result<PutOutcome>> Resources::put_or_patch(ResourceId id, json::Object bod
       if (!purged) co_return fail(errors::arm::kResourceBeingDeleted);
     }
   }
+  auto turn = co_await deletions_->changes.enter();
+  if (!turn) co_return fail(std::move(turn.error()));
   std::function<Task<Result<PutOutcome>>(store::Transaction&)> stage = [&](store::Transaction& tx) {
     return stage_put(tx, id, body, if_match, change);
   };
@@ -309,7 +312,11 @@ std::unexpected<Error> Resources::get_error(const ResourceId& id) const {
 Task<Status> Resources::remove(ResourceId id, std::string if_match) {
   std::function<Task<Result<std::vector<DeletedResource>>>(store::Transaction&)> stage =
       [&](store::Transaction& tx) { return stage_remove(tx, id, if_match); };
+  auto turn = co_await deletions_->changes.enter();
+  if (!turn) co_return fail(std::move(turn.error()));
+  std::optional<ChangeQueue::Turn> held(std::move(*turn));
   auto removed = co_await store::transact<std::vector<DeletedResource>>(store_, std::move(stage));
+  held.reset();  // before the purge, which may take long
   if (!removed) co_return fail(as_arm(std::move(removed.error())));
   // A hook that fails is logged and tried again later; the resource itself is gone either way.
   for (const auto& gone : *removed) (void)co_await deletions_->purge(gone);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "resources/api.h"
+#include "resources/change_queue.h"
 #include "store/store.h"
 
 namespace doppel::resources {
@@ -28,6 +29,8 @@ class Resources::Deletions {
   Task<Status> purge_all();
 
   static std::string encode(const DeletedResource& gone);
+
+  ChangeQueue changes;  // whose turn it is to change documents
 
  private:
   store::Store& store_;
