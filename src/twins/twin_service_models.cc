@@ -104,11 +104,12 @@ Task<Result<std::vector<StoredModelPtr>>> TwinService::add_models(store::Transac
   if (!problems.empty()) co_return fail(parser_error(problems.lines()));
 
   std::vector<StoredModelPtr> out;
+  const auto now = clock_.now();
   for (std::size_t i = 0; i < linked.size(); ++i) {
     auto stored = std::make_shared<StoredModel>();
     stored->model = std::move(linked[i]);
     stored->sequence = (known.revision() + 1) * kModelsPerRequestMax + i;
-    stored->uploaded = clock_.now();
+    stored->uploaded = now;
     ModelRecord record{.sequence = stored->sequence,
                        .uploaded = stored->uploaded,
                        .is_decommissioned = false,
