@@ -149,7 +149,7 @@ Task<Result<PutOutcome>> Resources::put_or_patch(ResourceId id, json::Object bod
       if (!purged) co_return fail(errors::arm::kResourceBeingDeleted);
     }
   }
-  auto turn = co_await deletions_->changes.enter();
+  auto turn = co_await deletions_->change_queue.enter();
   if (!turn) co_return fail(std::move(turn.error()));
   std::function<Task<Result<PutOutcome>>(store::Transaction&)> stage = [&](store::Transaction& tx) {
     return stage_put(tx, id, body, if_match, change);
@@ -312,7 +312,7 @@ std::unexpected<Error> Resources::get_error(const ResourceId& id) const {
 Task<Status> Resources::remove(ResourceId id, std::string if_match) {
   std::function<Task<Result<std::vector<DeletedResource>>>(store::Transaction&)> stage =
       [&](store::Transaction& tx) { return stage_remove(tx, id, if_match); };
-  auto turn = co_await deletions_->changes.enter();
+  auto turn = co_await deletions_->change_queue.enter();
   if (!turn) co_return fail(std::move(turn.error()));
   std::optional<ChangeQueue::Turn> held(std::move(*turn));
   auto removed = co_await store::transact<std::vector<DeletedResource>>(store_, std::move(stage));

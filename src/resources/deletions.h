@@ -30,7 +30,7 @@ class Resources::Deletions {
 
   static std::string encode(const DeletedResource& gone);
 
-  ChangeQueue changes;  // whose turn it is to change documents
+  ChangeQueue change_queue;  // whose turn it is to change documents
 
  private:
   store::Store& store_;
