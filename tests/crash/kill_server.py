@@ -3,8 +3,9 @@
 
 SIGKILLs `doppel serve` at random instants under a load of provisioning, telemetry and retiring devices, starts it again on
 the same data directory and checks that nothing acknowledged is lost and nothing is half done (README.md). A data directory
-lives through several kills in a row. Ends with `N passed, N failed`; one run is one kill. The seed decides what the load
-does and when the kill comes; timing of threads and machine is not part of it, so a repeated run is alike, not identical."""
+lives through several kills in a row. Ends with `N passed, N failed`: one for each kill, and one for the
+checks themselves, which must notice forged claims. The seed decides what the load does and when the kill comes; the timing
+of threads and machine is not part of it, so a repeated run is alike, not identical."""
 
 import argparse
 import random
@@ -55,11 +56,14 @@ class Directory:
         burst.start()
         time.sleep(killed_after)
         burst.killing.set()
-        broken = ["the server ended before it was killed"] if self.server.ended_by_itself() else []
+        end = self.server.own_end()
         self.server.kill()
         burst.join()
+        if end is not None:
+            return [f"the server ended before it was killed, with {end}"] + burst.failures, "the server crashed"
         if burst.failures:
             return burst.failures, "the load failed"
+        broken = []
         unknown = [one for one in burst.devices if one.there is None]
         if self.rng.random() < RECOVERY_KILLED:
             self._cut_start()
@@ -132,6 +136,10 @@ def main():
                   f"      again: {' '.join(sys.argv)}", flush=True)
         else:
             passed += 1
+        if not broken and run + 1 == arguments.runs:
+            lies = checks.unnoticed_lies(arguments.reader, directory.server.data_dir, directory.devices)
+            print("\n".join(f"  not ok - {lie}" for lie in lies) or "  ok - forged claims about the last directory are noticed")
+            passed, failed = passed + (not lies), failed + bool(lies)
         if broken or (run + 1) % KILLS_PER_DIRECTORY == 0:
             directory.close(arguments.keep or bool(broken))
             directory = None

@@ -1,5 +1,6 @@
 """What must hold after a crash. Each function returns what is broken, as sentences."""
 
+import copy
 import json
 import subprocess
 import time
@@ -137,6 +138,25 @@ def directory(reader, data_dir, devices):
     if events:
         broken.append(f"events of devices that nobody registered: {list(events)[:5]}")
     return broken, count
+
+
+def unnoticed_lies(reader, data_dir, devices):
+    """Tells the checks of a directory what never happened; what they believe of it is returned. Checks that cannot fail would
+    prove nothing."""
+    lies = []
+
+    def lie(what, **changes):
+        one = next(device for device in devices if device.there)
+        forged = copy.copy(one)
+        forged.__dict__.update({name: change(one) for name, change in changes.items()})
+        ledger = [forged if device is one else device for device in devices]
+        if not any(forged.name in line for line in directory(reader, data_dir, ledger)[0]):
+            lies.append(f"nobody noticed {what}")
+
+    lie("a message that was never acknowledged", acknowledged=lambda one: one.acknowledged | {one.sent + 1})
+    lie("a delete that never happened", there=lambda one: False, deleted=lambda one: one.deleted + 1)
+    lie("a device that was never registered", name=lambda one: one.name + "-forged")
+    return lies
 
 
 def _history(device, events):

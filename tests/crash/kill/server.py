@@ -68,8 +68,9 @@ class Server:
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
-    def ended_by_itself(self):
-        return self._process.poll() is not None
+    def own_end(self):
+        """The exit code of a server that ended without being asked (below 0: the signal), else nothing."""
+        return self._process.poll()
 
     def _ready_profile(self):
         # The ports in the profile are those of the start before until the server has written it anew; the certificate
