@@ -11,7 +11,7 @@ from . import azure, mqtt
 
 WINDOW_MAX = 16
 MESSAGES_MAX = 40  # per connection
-RETIRED_SHARE, REVIVED_SHARE, REPEATED_SHARE = 0.5, 0.3, 0.2
+RETIRED_SHARE, REVIVED_SHARE, REPEATED_SHARE, VANISHING_SHARE = 0.5, 0.3, 0.2, 0.2
 CUT = (OSError, EOFError, ssl.SSLError, http.client.HTTPException)
 
 
@@ -41,6 +41,14 @@ class Device:
             self.registered += 1
             self.acknowledged_now = 0
         self.there = True
+
+    def vanish(self, world):
+        """Leaves in the middle of its telemetry."""
+        client = azure.connect(world, self.name)
+        for _ in range(WINDOW_MAX):
+            self.sent += 1
+            client.publish(azure.telemetry_topic(self.name, self.message_id(self.sent)), b'{"Temperature":%d}' % self.sent)
+        client.vanish()
 
     def send(self, world, rng):
         """Some messages with a random window; leaves with some unacknowledged at times."""
@@ -113,6 +121,8 @@ class Load:
         device.register(self._world)
         if rng.random() < REPEATED_SHARE:
             device.register(self._world)
+        if rng.random() < VANISHING_SHARE:
+            device.vanish(self._world)
         client = device.send(self._world, rng)
         if rng.random() < RETIRED_SHARE:
             device.retire(rest)

@@ -58,6 +58,12 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout)
 
+    def ignores(self, number):
+        """Whether the process ignores a signal."""
+        with open(f"/proc/{self._process.pid}/status", encoding="ascii") as file:
+            mask = next(line for line in file if line.startswith("SigIgn:"))
+        return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
+
     def stop_child(self):
         """SIGTERM to the server under its wrapper, which ends with it (strace keeps signals to itself)."""
         with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
