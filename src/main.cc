@@ -8,6 +8,7 @@
 #include "cli/http_transport.h"
 #include "cli/profile.h"
 #include "cli/programs.h"
+#include "net/loop.h"
 #include "server/serve.h"
 #include "simulator/simulate.h"
 
@@ -48,6 +49,8 @@ int serve(const Arguments& args) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Every program here has connections whose peers may vanish while they are written to.
+  doppel::net::prepare_process();
   const auto connect = [](const std::string& data_dir) { return doppel::cli::connect(data_dir); };
   const std::vector<doppel::cli::Program> programs = {
       {"serve",
