@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "net/loop.h"
 #include "server/instance.h"
 
 namespace doppel::server {
@@ -60,7 +59,6 @@ void print_banner(const ServeOptions& options, const Instance::Facts& facts) {
 
 int serve(ServeOptions options) {
   const sigset_t signals = block_signals();
-  net::prepare_process();
   auto instance = Instance::start(options);
   if (!instance) {
     log::flush();

@@ -15,7 +15,6 @@
 #include "cli/http_transport.h"
 #include "cli/profile.h"
 #include "net/dial.h"
-#include "net/loop.h"
 #include "simulator/fleet.h"
 
 namespace doppel::simulator {
@@ -139,7 +138,6 @@ int run(const cli::Arguments& args) {
   options.duration = std::chrono::seconds(duration_s);
   options.prefix = args.get_or("--prefix", "thermostat");
   const auto signals = watch_signals();
-  net::prepare_process();
   auto session = cli::connect(args.get_or("--data-dir", cli::default_data_dir()));
   if (!session) return refuse(session.error());
   net::Loops loops(1);
