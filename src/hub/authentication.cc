@@ -176,8 +176,12 @@ Task<Result<Connections::Ticket>> HubService::connect(HubName hub, DeviceGrant g
   // Deleted or disabled between authenticate() and add()? From here on, on_commit finds the
   // connection.
   auto current = co_await find_cached(hub, identity.device_id, identity.module_id);
-  const bool still_there = current && *current && (*current)->generation == identity.generation &&
-                           (*current)->status == DeviceStatus::enabled;
+  bool still_there = current && *current && (*current)->generation == identity.generation &&
+                     (*current)->status == DeviceStatus::enabled;
+  if (still_there && !identity.module_id.empty()) {
+    current = co_await find_cached(hub, identity.device_id, ModuleId());
+    still_there = current && *current && (*current)->status == DeviceStatus::enabled;
+  }
   if (!still_there) {
     connections_.remove(entity, ticket);
     if (!current) co_return fail(std::move(current.error()));

@@ -239,6 +239,26 @@ TEST_F(ConnectTest, DeletingDisablingAndReplacingThrowOut) {
   EXPECT_EQ(second->closed.size(), 1u);
 }
 
+// Its modules cannot prove themselves any more (authenticate()), so they do not stay either.
+TEST_F(ConnectTest, DisablingADeviceThrowsOutItsModules) {
+  auto device = make_device("d1");
+  const auto module =
+      run(hubs.create_identity(hub, {.device_id = DeviceId("d1"), .module_id = ModuleId("m1")}));
+  ASSERT_TRUE(module);
+  const auto other = make_device("d10");
+  const Connection bystander = std::make_shared<RecordedConnection>();
+  ASSERT_TRUE(connect(device, first));
+  ASSERT_TRUE(connect(*module, second));
+  ASSERT_TRUE(connect(other, bystander));
+  device.status = DeviceStatus::disabled;
+  ASSERT_TRUE(run(hubs.update_identity(hub, device, "*")));
+  executor.run_until_idle();
+  EXPECT_EQ(first->closed.size(), 1u);
+  EXPECT_EQ(second->closed.size(), 1u);
+  EXPECT_EQ(bystander->closed.size(), 0u);
+  expect_refused(connect(*module, second), "deleted or disabled");
+}
+
 TEST_F(ConnectTest, AnUpdateThatKeepsItEnabledDoesNotThrowOut) {
   const auto device = make_device("d1");
   ASSERT_TRUE(connect(device, first));

@@ -2,6 +2,18 @@
 
 namespace doppel::hub {
 
+// Hub and device of an entity key; the end of a part is that of store::key().
+std::string_view Connections::device_part(std::string_view entity) {
+  constexpr std::string_view kPartEnd("\0\1", 2);
+  std::size_t end = 0;
+  for (int part = 0; part < 2; ++part) {
+    const auto at = entity.find(kPartEnd, end);
+    if (at == std::string_view::npos) return entity;
+    end = at + kPartEnd.size();
+  }
+  return entity.substr(0, end);
+}
+
 Connections::Ticket Connections::add(const std::string& entity, GenerationId generation,
                                      std::weak_ptr<DeviceConnection> connection, Executor& home) {
   const auto ticket = last_ticket_.fetch_add(1) + 1;
@@ -69,7 +81,13 @@ void Connections::post_close(const Entry& entry, std::string_view reason) {
 }
 
 void Connections::close(std::string_view entity, std::string_view reason) {
-  close_unless(entity, {}, reason);
+  auto& shard = shard_of(entity);
+  const std::lock_guard lock(shard.mutex);
+  for (auto& [key, entry] : shard.entries) {
+    if (entry.ticket == 0 || !key.starts_with(entity)) continue;
+    post_close(entry, reason);
+    disconnect(entry);
+  }
 }
 
 void Connections::close_unless(std::string_view entity, std::string_view generation,
@@ -78,7 +96,7 @@ void Connections::close_unless(std::string_view entity, std::string_view generat
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(entity);
   if (found == shard.entries.end() || found->second.ticket == 0) return;
-  if (!generation.empty() && found->second.generation.view() == generation) return;
+  if (found->second.generation.view() == generation) return;
   post_close(found->second, reason);
   disconnect(found->second);
 }

@@ -49,7 +49,7 @@ class Connections {
   // Of all identities whose entity key begins with `prefix`. Looks at every entry.
   std::size_t connected_count(std::string_view prefix) const;
 
-  // Tells the live connection to close, if there is one.
+  // Tells the live connection to close, if there is one; a device's also those of its modules.
   void close(std::string_view entity, std::string_view reason);
   // ... unless it belongs to `generation`.
   void close_unless(std::string_view entity, std::string_view generation, std::string_view reason);
@@ -77,9 +77,11 @@ class Connections {
     std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> entries;
   };
 
+  // A device and its modules share a shard, so that they are found at once.
   Shard& shard_of(std::string_view entity) const {
-    return shards_[TextHash{}(entity) % shards_.size()];
+    return shards_[TextHash{}(device_part(entity)) % shards_.size()];
   }
+  static std::string_view device_part(std::string_view entity);
   static void post_close(const Entry& entry, std::string_view reason);
   void disconnect(Entry& entry);
 
