@@ -23,6 +23,8 @@ Result<std::string> read_file(const std::string& path, std::string_view option) 
 Status ensure_directory(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
+  // One with something in it may be somebody's (/tmp, a home); what is secret has modes of its own.
+  if (!error && !std::filesystem::is_empty(path, error) && !error) return {};
   if (error)
     return fail(Code::unavailable,
                 fmt::format("cannot make the data directory {}: {}; name another with --data-dir",

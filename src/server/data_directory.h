@@ -20,7 +20,8 @@ struct ServerIdentity {
   bool is_ca_new = false;
 };
 
-// Makes the directory (0700) if it is missing.
+// Makes the directory if it is missing. A new or empty one becomes private (0700); the mode of one
+// that holds something is left alone.
 Status ensure_directory(const std::string& path);
 Result<security::MasterKey> read_master_key(const ServeOptions& options, Random& random);
 Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& clock,
