@@ -35,27 +35,34 @@ class ForgetfulFile final : public rocksdb::FSWritableFileOwnerWrapper {
       : FSWritableFileOwnerWrapper(std::move(file)), system_(system), name_(std::move(name)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    const std::lock_guard lock(system_.mutex_);
+    std::unique_lock lock(system_.mutex_);
     const auto power = system_.take_operation();
-    if (power == ForgetfulFileSystem::Power::off) return ForgetfulFileSystem::no_power();
+    if (power == ForgetfulFileSystem::Power::off) ForgetfulFileSystem::stand_still(lock);
     const bool is_whole = power == ForgetfulFileSystem::Power::on;
     const auto size = is_whole ? data.size() : system_.random_.next() % (data.size() + 1);
     auto done = target()->Append(Slice(data.data(), size), options, debug);
     if (done.ok()) system_.files_[name_].size += size;
-    return is_whole ? done : ForgetfulFileSystem::no_power();
+    if (!is_whole) ForgetfulFileSystem::stand_still(lock);
+    return done;
   }
   IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
                   IODebugContext* debug) override {
     return Append(data, options, debug);
   }
   IOStatus Truncate(std::uint64_t size, const IOOptions& options, IODebugContext* debug) override {
-    const std::lock_guard lock(system_.mutex_);
-    if (system_.is_cut_) return ForgetfulFileSystem::no_power();
+    std::unique_lock lock(system_.mutex_);
+    if (system_.is_cut_) ForgetfulFileSystem::stand_still(lock);
     auto done = target()->Truncate(size, options, debug);
     auto& state = system_.files_[name_];
     state.size = size;
     state.synced = std::min(state.synced, state.size);
     return done;
+  }
+  // Closing cuts off what was preallocated, so it must not come after forget().
+  IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
+    std::unique_lock lock(system_.mutex_);
+    if (system_.is_cut_) ForgetfulFileSystem::stand_still(lock);
+    return target()->Close(options, debug);
   }
   IOStatus Sync(const IOOptions&, IODebugContext*) override { return sync(); }
   IOStatus Fsync(const IOOptions&, IODebugContext*) override { return sync(); }
@@ -66,14 +73,14 @@ class ForgetfulFile final : public rocksdb::FSWritableFileOwnerWrapper {
  private:
   // The real disk is left out of it: what matters is what we remember as flushed.
   IOStatus sync() {
-    const std::lock_guard lock(system_.mutex_);
+    std::unique_lock lock(system_.mutex_);
     const auto power = system_.take_operation();
-    if (power == ForgetfulFileSystem::Power::off) return ForgetfulFileSystem::no_power();
+    if (power == ForgetfulFileSystem::Power::off) ForgetfulFileSystem::stand_still(lock);
     auto& state = system_.files_[name_];
     // Going off during a sync: it may have been finished, only nobody was told.
     if (power == ForgetfulFileSystem::Power::failing) {
       if (system_.random_.next() % 2 == 0) state.synced = state.size;
-      return ForgetfulFileSystem::no_power();
+      ForgetfulFileSystem::stand_still(lock);
     }
     state.synced = state.size;
     return IOStatus::OK();
@@ -97,9 +104,9 @@ class ForgetfulFolder final : public rocksdb::FSDirectoryWrapper {
 
  private:
   IOStatus sync() {
-    const std::lock_guard lock(system_.mutex_);
+    std::unique_lock lock(system_.mutex_);
     if (system_.take_operation() != ForgetfulFileSystem::Power::on)
-      return ForgetfulFileSystem::no_power();
+      ForgetfulFileSystem::stand_still(lock);
     std::erase_if(system_.folder_changes_,
                   [this](const auto& change) { return change.folder == name_; });
     return IOStatus::OK();
@@ -109,14 +116,18 @@ class ForgetfulFolder final : public rocksdb::FSDirectoryWrapper {
   const std::string name_;
 };
 
-ForgetfulFileSystem::ForgetfulFileSystem(std::uint64_t seed, std::uint64_t cut_at)
-    : FileSystemWrapper(rocksdb::FileSystem::Default()), random_(seed), cut_at_(cut_at) {}
+ForgetfulFileSystem::ForgetfulFileSystem(std::uint64_t seed, Cut cut)
+    : FileSystemWrapper(rocksdb::FileSystem::Default()), random_(seed), cut_(cut) {}
 
-IOStatus ForgetfulFileSystem::no_power() { return IOStatus::IOError("the power is off"); }
+void ForgetfulFileSystem::stand_still(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  while (true) ::pause();
+}
 
 ForgetfulFileSystem::Power ForgetfulFileSystem::take_operation() {
   if (is_cut_) return Power::off;
-  is_cut_ = ++operations_ == cut_at_;
+  if (++operations_ == cut_.at_operation) is_cut_ = true;
+  if (is_cut_) cut_happened_.notify_all();
   return is_cut_ ? Power::failing : Power::on;
 }
 
@@ -133,14 +144,24 @@ std::uint64_t ForgetfulFileSystem::operations() const {
 void ForgetfulFileSystem::cut_now() {
   const std::lock_guard lock(mutex_);
   is_cut_ = true;
+  cut_happened_.notify_all();
+}
+
+void ForgetfulFileSystem::wait_until_cut() {
+  std::unique_lock lock(mutex_);
+  cut_happened_.wait(lock, [this] { return is_cut_; });
 }
 
 IOStatus ForgetfulFileSystem::NewWritableFile(const std::string& name,
                                               const rocksdb::FileOptions& options,
                                               std::unique_ptr<rocksdb::FSWritableFile>* file,
                                               IODebugContext* debug) {
-  const std::lock_guard lock(mutex_);
-  if (take_operation() != Power::on) return no_power();
+  std::unique_lock lock(mutex_);
+  if (name.ends_with(".log") && ++logs_ == cut_.at_new_log) {
+    is_cut_ = true;
+    cut_happened_.notify_all();
+  }
+  if (take_operation() != Power::on) stand_still(lock);
   const bool is_new = !std::filesystem::exists(name);
   auto made = FileSystemWrapper::NewWritableFile(name, options, file, debug);
   if (!made.ok()) return made;
@@ -156,8 +177,8 @@ IOStatus ForgetfulFileSystem::ReopenWritableFile(const std::string& name,
                                                  const rocksdb::FileOptions& options,
                                                  std::unique_ptr<rocksdb::FSWritableFile>* file,
                                                  IODebugContext* debug) {
-  const std::lock_guard lock(mutex_);
-  if (take_operation() != Power::on) return no_power();
+  std::unique_lock lock(mutex_);
+  if (take_operation() != Power::on) stand_still(lock);
   auto made = FileSystemWrapper::ReopenWritableFile(name, options, file, debug);
   if (!made.ok()) return made;
   const auto size = std::uint64_t{std::filesystem::file_size(name)};
@@ -186,8 +207,8 @@ IOStatus ForgetfulFileSystem::NewDirectory(const std::string& name, const IOOpti
 
 IOStatus ForgetfulFileSystem::RenameFile(const std::string& from, const std::string& to,
                                          const IOOptions& options, IODebugContext* debug) {
-  const std::lock_guard lock(mutex_);
-  if (take_operation() != Power::on) return no_power();
+  std::unique_lock lock(mutex_);
+  if (take_operation() != Power::on) stand_still(lock);
   FolderChange change{.folder = folder_of(to),
                       .name = to,
                       .renamed_from = from,
@@ -204,16 +225,16 @@ IOStatus ForgetfulFileSystem::RenameFile(const std::string& from, const std::str
 
 IOStatus ForgetfulFileSystem::DeleteFile(const std::string& name, const IOOptions& options,
                                          IODebugContext* debug) {
-  const std::lock_guard lock(mutex_);
-  if (take_operation() != Power::on) return no_power();
+  std::unique_lock lock(mutex_);
+  if (take_operation() != Power::on) stand_still(lock);
   files_.erase(name);
   return FileSystemWrapper::DeleteFile(name, options, debug);
 }
 
 IOStatus ForgetfulFileSystem::Truncate(const std::string& name, std::size_t size,
                                        const IOOptions& options, IODebugContext* debug) {
-  const std::lock_guard lock(mutex_);
-  if (take_operation() != Power::on) return no_power();
+  std::unique_lock lock(mutex_);
+  if (take_operation() != Power::on) stand_still(lock);
   auto done = FileSystemWrapper::Truncate(name, size, options, debug);
   if (const auto state = files_.find(name); state != files_.end()) {
     state->second.size = size;
@@ -223,7 +244,7 @@ IOStatus ForgetfulFileSystem::Truncate(const std::string& name, std::size_t size
 }
 
 void ForgetfulFileSystem::forget() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   for (const auto& [name, state] : files_) forget_bytes(name, state);
   forget_folder_changes();
 }

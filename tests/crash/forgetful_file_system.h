@@ -7,6 +7,7 @@
 // does not: disks that lie about a sync, and deletions that come back.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,14 +24,20 @@ namespace doppel::crash {
 
 class ForgetfulFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  // The power goes off in the middle of the `cut_at`-th operation that changes the disk.
-  ForgetfulFileSystem(std::uint64_t seed, std::uint64_t cut_at);
+  // When the power goes off; 0: not by itself.
+  struct Cut {
+    std::uint64_t at_operation = 0;  // in the middle of that one of those that change the disk
+    std::uint64_t at_new_log =
+        0;  // when RocksDB begins its so many-th log of writes: a rare moment
+  };
+  ForgetfulFileSystem(std::uint64_t seed, Cut cut);
 
   const char* Name() const override { return "ForgetfulFileSystem"; }
   bool is_cut() const;
   std::uint64_t operations() const;
   void cut_now();
-  // Leaves on the disk what may be left. After the cut, when all files are closed.
+  void wait_until_cut();
+  // Leaves on the disk what may be left. After the cut.
   void forget();
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -76,15 +83,18 @@ class ForgetfulFileSystem final : public rocksdb::FileSystemWrapper {
     std::optional<std::string> replaced_content;
   };
 
-  static rocksdb::IOStatus no_power();
+  // Whoever asks for the disk after the cut gets no answer any more, as in the real case.
+  [[noreturn]] static void stand_still(std::unique_lock<std::mutex>& lock);
   Power take_operation();  // with mutex_ held
   void forget_folder_changes();
   void forget_bytes(const std::string& name, const FileState& state);
 
   mutable std::mutex mutex_;
+  std::condition_variable cut_happened_;
   SeededRandom random_;
-  std::uint64_t cut_at_;
+  const Cut cut_;
   std::uint64_t operations_ = 0;
+  std::uint64_t logs_ = 0;
   bool is_cut_ = false;
   std::map<std::string, FileState> files_;  // those written since this object was made
   std::vector<FolderChange> folder_changes_;

@@ -1,14 +1,22 @@
 #include "power_cut.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/check.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/worker.h"
 #include "forgetful_file_system.h"
@@ -23,10 +31,11 @@ using store::SequenceNumber;
 using store::Store;
 using store::testing::run_on;
 
-constexpr int kCutsInARun = 4;
+constexpr std::uint64_t kCutsInARun = 4;
 constexpr std::uint64_t kCommitsBetweenCuts = 1500;
 constexpr std::uint64_t kWindowMax = 64;       // commits waiting at once
 constexpr std::uint64_t kOperationsMax = 500;  // until the power goes off
+constexpr std::uint64_t kLogsMax = 5;          // the same, in logs begun
 // So small that buffers are flushed and tables compacted between the cuts.
 constexpr std::size_t kBufferBytes = 512 * 1024;
 constexpr std::size_t kCacheBytes = 1024 * 1024;
@@ -53,24 +62,62 @@ store::WriteSet make_commit(std::uint64_t i, std::uint64_t life) {
   return set;
 }
 
-class Run {
+// What the parent has to know of a life. Plain data: it comes through a pipe.
+struct Outcome {
+  std::uint64_t verified = 0;  // commits that were there on opening
+  std::uint64_t made = 0;      // commits there may be now
+  std::uint64_t required = 0;  // of those, how many must be there
+  std::uint64_t trim_asked = 0;
+  std::uint64_t trim_done = 0;
+  std::uint64_t acknowledged = 0;
+  bool is_opened = false;
+  char violation[512] = {};
+};
+
+// One life of the server, in a process of its own that ends when the power does: nothing is closed,
+// nothing is destroyed, as in the real case.
+class Life {
  public:
-  Run(std::string directory, std::uint64_t seed, store::Durability durability, Report& report)
+  Life(std::string directory, std::uint64_t seed, store::Durability durability, std::uint64_t life,
+       std::vector<std::uint64_t> lives, const Outcome& before)
       : directory_(std::move(directory)),
-        seed_(seed),
         random_(seed),
         durability_(durability),
-        report_(report) {}
+        life_(life),
+        lives_(std::move(lives)),
+        outcome_{.made = before.made,
+                 .required = before.required,
+                 .trim_asked = before.trim_asked,
+                 .trim_done = before.trim_done} {}
 
-  void run() {
-    for (int cut = 0; cut < kCutsInARun && !has_failed_; ++cut) live_until_cut();
-    if (!has_failed_) open(0);
+  // `is_cut`: lives until the power goes off; else only opens and looks. What the process does is
+  // done by a thread of its own, because it may come to stand still at any disk operation.
+  Outcome run(bool is_cut) {
+    disk_ = std::make_shared<ForgetfulFileSystem>(
+        random_.next(), is_cut ? choose_cut() : ForgetfulFileSystem::Cut{});
+    std::thread([this, is_cut] {
+      live(is_cut);
+      disk_->cut_now();
+    }).detach();
+    disk_->wait_until_cut();
+    const auto outcome = outcome_now();
+    // Only now: what still runs may read what has been forgotten, and nobody may hear of that.
+    if (is_cut) disk_->forget();
+    return outcome;
   }
 
  private:
-  // Opens and checks; null if the power went off meanwhile or the store does not open.
-  std::unique_ptr<Store> open(std::uint64_t cut_at) {
-    disk_ = std::make_shared<ForgetfulFileSystem>(random_.next(), cut_at);
+  ForgetfulFileSystem::Cut choose_cut() {
+    if (random_.next() % 4 == 0) return {.at_new_log = 1 + random_.next() % kLogsMax};
+    return {.at_operation = 1 + random_.next() % kOperationsMax};
+  }
+
+  Outcome outcome_now() {
+    const std::lock_guard lock(mutex_);
+    return outcome_;
+  }
+
+  void live(bool is_cut) {
     auto opened = store::open_rocksdb({.directory = directory_,
                                        .clock = &clock_,
                                        .durability = durability_,
@@ -78,84 +125,71 @@ class Run {
                                        .buffer_bytes = kBufferBytes,
                                        .free_bytes_min = 0,
                                        .file_system = disk_});
-    if (!opened) {
-      if (!disk_->is_cut()) violation("it does not open: " + opened.error().message);
-      ++report_.cuts_while_opening;
-      return nullptr;
-    }
+    if (!opened) return violation("it does not open: " + opened.error().message);
     verify(**opened);
-    return std::move(*opened);
-  }
-
-  void live_until_cut() {
-    ++life_;
-    auto store = open(1 + random_.next() % kOperationsMax);
-    if (store != nullptr) {
-      if (!has_failed_) write(*store);
-      disk_->cut_now();
-      store->stop();
-      store.reset();
-    }
-    ++report_.cuts;
-    disk_->forget();
+    if (is_cut && !has_failed_) write(**opened);
+    static_cast<void>(opened->release());  // the process ends before anything is closed
   }
 
   void write(Store& store) {
     const auto window = 1 + random_.next() % kWindowMax;
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::uint64_t waiting = 0;
-    bool is_over = false;
     const auto first = lives_.size();
-    std::uint64_t acknowledged_here = 0;
     for (auto i = first; i < first + kCommitsBetweenCuts; ++i) {
-      {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return waiting < window; });
-        if (is_over) break;
-        ++waiting;
-      }
-      lives_.push_back(life_);
       if (i % kTrimEvery == kTrimEvery - 1) trim(store, i);
-      store.commit(make_commit(i, life_), worker_, [&, i](Result<store::Committed> committed) {
-        const std::lock_guard lock(mutex);
-        --waiting;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return waiting_ < window; });
+        if (has_failed_) return;
+        ++waiting_;
+        outcome_.made = i + 1;
+      }
+      store.commit(make_commit(i, life_), worker_, [this, i](Result<store::Committed> committed) {
+        const std::lock_guard lock(mutex_);
+        --waiting_;
         if (committed) {
-          acknowledged_ = std::max(acknowledged_, i + 1);
-          ++acknowledged_here;
+          outcome_.required = std::max(outcome_.required, i + 1);
+          ++outcome_.acknowledged;
         } else {
-          is_over = true;
+          violation_locked("a commit failed: " + committed.error().message);
         }
-        changed.notify_one();
+        changed_.notify_one();
       });
     }
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return waiting == 0; });
-    report_.acknowledged += acknowledged_here;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_ == 0; });
   }
 
   void trim(Store& store, std::uint64_t i) {
     const SequenceNumber until{i / 6};  // a third of the commits append to it; half of those go
-    trim_asked_ = std::max(trim_asked_, until.value);
+    {
+      const std::lock_guard lock(mutex_);
+      outcome_.trim_asked = std::max(outcome_.trim_asked, until.value);
+    }
     const auto trimmed = run_on(worker_, store.trim_stream(kStreams[kTrimmedStream], until));
-    if (trimmed) trim_done_ = std::max(trim_done_, until.value);
+    const std::lock_guard lock(mutex_);
+    if (trimmed) outcome_.trim_done = std::max(outcome_.trim_done, until.value);
   }
 
   // The store must be the first `version` commits of those made, no less than acknowledged.
   void verify(Store& store) {
     const auto snapshot = store.snapshot();
     const auto count = snapshot->version().value;
-    if (count < acknowledged_)
+    const auto acknowledged = outcome_.required;
+    if (count < acknowledged)
       return violation(
-          fmt::format("{} commits are there, {} were acknowledged", count, acknowledged_));
+          fmt::format("{} commits are there, {} were acknowledged", count, acknowledged));
     if (count > lives_.size())
       return violation(
           fmt::format("{} commits are there, only {} were made", count, lives_.size()));
-    report_.unacknowledged_but_kept += count - acknowledged_;
-    report_.lost += lives_.size() - count;
     lives_.resize(count);
-    // Whoever reads sees them from now on, so the next cut must not take them away.
-    acknowledged_ = count;
+    {
+      const std::lock_guard lock(mutex_);
+      outcome_.is_opened = true;
+      outcome_.verified = count;
+      outcome_.made = count;
+      // Whoever reads sees them from now on, so the next cut must not take them away.
+      outcome_.required = count;
+    }
     verify_keys(*snapshot);
     for (std::size_t stream = 0; stream < kStreams.size(); ++stream) verify_stream(store, stream);
   }
@@ -188,8 +222,10 @@ class Run {
       return violation(
           fmt::format("stream {} ends at {}, not {}", stream, bounds.next.value, expected.size()));
     const bool is_trimmed = stream == kTrimmedStream;
-    const auto trim_done = std::min<std::uint64_t>(is_trimmed ? trim_done_ : 0, expected.size());
-    if (bounds.first.value < trim_done || bounds.first.value > (is_trimmed ? trim_asked_ : 0))
+    const auto trim_done =
+        std::min<std::uint64_t>(is_trimmed ? outcome_.trim_done : 0, expected.size());
+    if (bounds.first.value < trim_done ||
+        bounds.first.value > (is_trimmed ? outcome_.trim_asked : 0))
       return violation(fmt::format("stream {} begins at {}", stream, bounds.first.value));
     const auto read =
         run_on(worker_, store.read_stream(kStreams[stream], {0}, expected.size() + 10, 1U << 30U));
@@ -207,32 +243,88 @@ class Run {
                             bounds.next.value));
   }
 
-  void violation(std::string what) {
+  void violation(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    violation_locked(what);
+  }
+
+  void violation_locked(const std::string& what) {
     has_failed_ = true;
-    report_.violations.push_back(fmt::format("seed {}, life {}: {}", seed_, life_, what));
+    what.copy(outcome_.violation, sizeof(outcome_.violation) - 1);
   }
 
   const std::string directory_;
-  const std::uint64_t seed_;
   SeededRandom random_;
   const store::Durability durability_;
-  Report& report_;
+  const std::uint64_t life_;
+  std::vector<std::uint64_t> lives_;  // of each commit made: in which life
+  std::mutex mutex_;                  // over the following four
+  std::condition_variable changed_;
+  Outcome outcome_;
+  std::uint64_t waiting_ = 0;
+  std::atomic<bool> has_failed_ = false;
   SystemClock clock_;
   Worker worker_{"acknowledged"};
   std::shared_ptr<ForgetfulFileSystem> disk_;
-  bool has_failed_ = false;
-  std::uint64_t life_ = 0;
-  std::vector<std::uint64_t> lives_;  // of each commit made: in which life
-  std::uint64_t acknowledged_ = 0;    // this many from the first on must be there
-  std::uint64_t trim_asked_ = 0;
-  std::uint64_t trim_done_ = 0;
 };
+
+// Runs `live` in a child process; nothing when the child did not come to its end.
+template <class Live>
+std::optional<Outcome> in_child(Live live) {
+  int pipe[2];
+  check(::pipe2(pipe, O_CLOEXEC) == 0, "a pipe can be made");
+  const auto child = ::fork();
+  check(child >= 0, "a process can be started");
+  if (child == 0) {
+    // Not before: the log has a thread, and a process is forked safely only without any.
+    log::set_output(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    const Outcome outcome = live();
+    const auto written = ::write(pipe[1], &outcome, sizeof(outcome));  // less than PIPE_BUF: whole
+    ::_exit(written == sizeof(outcome) ? 0 : 1);
+  }
+  ::close(pipe[1]);
+  Outcome outcome;
+  const auto size = ::read(pipe[0], &outcome, sizeof(outcome));
+  ::close(pipe[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (size != sizeof(outcome) || status != 0) return std::nullopt;
+  return outcome;
+}
 
 }  // namespace
 
 void run_power_cuts(const std::string& directory, std::uint64_t seed, store::Durability durability,
                     Report& report) {
-  Run(directory, seed, durability, report).run();
+  SeededRandom random(seed);
+  std::vector<std::uint64_t> lives;
+  Outcome before;
+  for (std::uint64_t life = 1; life <= kCutsInARun + 1; ++life) {
+    const bool is_cut = life <= kCutsInARun;
+    const auto life_seed = random.next();
+    const auto outcome = in_child([&] {
+      // Left to the end of the process: its threads may still work on it.
+      auto* const one = new Life(directory, life_seed, durability, life, lives, before);
+      return one->run(is_cut);
+    });
+    const std::string_view violation =
+        outcome ? outcome->violation : "the process died before the power did";
+    if (!violation.empty()) {
+      report.violations.push_back(fmt::format("seed {}, life {}: {}", seed, life, violation));
+      return;
+    }
+    if (is_cut) ++report.cuts;
+    if (outcome->is_opened) {
+      report.unacknowledged_but_kept += outcome->verified - before.required;
+      report.lost += lives.size() - outcome->verified;
+      lives.resize(outcome->verified);
+    } else {
+      ++report.cuts_while_opening;
+    }
+    lives.resize(outcome->made, life);
+    report.acknowledged += outcome->acknowledged;
+    before = *outcome;
+  }
 }
 
 }  // namespace doppel::crash

@@ -18,9 +18,11 @@ constexpr std::size_t kMiB = 1024 * 1024;
 
 // The share of DatabaseOptions::buffer_bytes that one write buffer of the streams takes. The other
 // families are flushed when all buffers, or the log, reach their bound, and never because of their
-// own size: where two families fill up in one write and the new log cannot be made, RocksDB 7.8
-// loses count of who uses the second (DBImpl::ScheduleFlushes) and stops the process on closing,
-// which is what we do next.
+// own size: RocksDB 7.8 built with assertions was seen to stop the process on closing, which is how
+// we recover (ColumnFamilySet::~ColumnFamilySet, last_ref), after a new log could not be made. The
+// reason appears to be DBImpl::ScheduleFlushes: where two families have filled up in one write, it
+// gives up at the first and keeps its reference to the second. Nothing acknowledged is lost even
+// then: the process ends, and the next start replays the log.
 constexpr std::size_t kStreamsShare = 3;
 constexpr std::size_t kNeverByItself = 4;
 // Buffers grow in blocks of this share, of which each family holds a part-filled one.

@@ -104,8 +104,10 @@ class RocksDbEngine final : public Engine {
 
 Result<Recovered> RocksDbEngine::open() {
   if (const auto before = database()) before->close();
-  auto opened = Database::open(
-      {.path = directory_.database_path(), .cache_bytes = options_.cache_bytes, .env = env_.get()});
+  auto opened = Database::open({.path = directory_.database_path(),
+                                .cache_bytes = options_.cache_bytes,
+                                .buffer_bytes = options_.buffer_bytes,
+                                .env = env_.get()});
   if (!opened) return fail(std::move(opened.error()));
   {
     const std::lock_guard lock(database_mutex_);

@@ -49,6 +49,10 @@ class FailingFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* debug) override {
+    if (name.ends_with(".log") && log_creation_failures.load() > 0) {
+      --log_creation_failures;
+      return rocksdb::IOStatus::IOError("injected");
+    }
     auto made = FileSystemWrapper::NewWritableFile(name, options, result, debug);
     if (made.ok() && name.ends_with(".log"))
       *result = std::make_unique<FailingFile>(std::move(*result), log_sync_failures);
@@ -56,6 +60,7 @@ class FailingFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
   std::atomic<int> log_sync_failures = 0;
+  std::atomic<int> log_creation_failures = 0;
 };
 
 class RocksDbStoreTest : public ::testing::Test {
@@ -245,6 +250,36 @@ TEST_F(RocksDbStoreTest, AfterAFailedFlushItReopensAndGoesOn) {
   auto next = commit({.appends = {{"s", "z"}}});
   while (!next.has_value()) next = commit({.appends = {{"s", "z"}}});  // not yet accepting
   EXPECT_EQ(next->appended[0], SequenceNumber{took_effect ? 2u : 1u});
+  store->remove_observer(observer);
+}
+
+// RocksDB begins a new log when a buffer is full. Keys and records fill theirs alike here, which is
+// when a careless choice of buffers makes RocksDB stop the process (see database.cc).
+TEST_F(RocksDbStoreTest, ANewLogThatCannotBeMadeCostsOneCommit) {
+  auto failing = std::make_shared<FailingFileSystem>();
+  auto with_faults = options();
+  with_faults.file_system = failing;
+  with_faults.buffer_bytes = 1024 * 1024;
+  store = open_rocksdb(std::move(with_faults)).value();
+  ReopenedObserver observer;
+  store->add_observer(observer);
+
+  failing->log_creation_failures = 1;
+  const std::string large(100'000, 'x');
+  std::size_t acknowledged = 0;
+  bool has_failed = false;
+  for (; acknowledged < 100 && !has_failed; acknowledged += has_failed ? 0 : 1)
+    has_failed =
+        !commit({.puts = {{"k" + std::to_string(acknowledged), large}}, .appends = {{"s", large}}})
+             .has_value();
+  ASSERT_TRUE(has_failed) << "no buffer was ever full";
+
+  const auto version = observer.reopened.get_future().get();
+  EXPECT_GE(version.value, acknowledged);
+  EXPECT_LE(version.value, acknowledged + 1);
+  EXPECT_EQ(store->stream_bounds("s").next, SequenceNumber{version.value});
+  for (std::size_t i = 0; i < acknowledged; ++i)
+    EXPECT_THAT(get("k" + std::to_string(i)), Optional(large)) << i;
   store->remove_observer(observer);
 }
 
