@@ -58,7 +58,8 @@ struct Command {
   std::string summary;
   std::vector<Option> options;
   std::function<Result<Output>(Session&, const Arguments&)> run;
-  std::vector<std::string> table_columns;  // for -o table: member paths, e.g. "authentication.type"
+  std::vector<std::string>
+      table_columns;  // for -o table: member paths, e.g. "authentication.type", or "Title=path"
 };
 
 // The tables, one a file.
@@ -70,6 +71,7 @@ std::vector<Command> enrollment_commands();
 std::vector<Command> twins_commands();
 std::vector<Command> relationship_commands();
 std::vector<Command> function_commands();
+std::vector<Command> wait_commands();
 std::vector<Command> check_commands();
 
 }  // namespace doppel::cli

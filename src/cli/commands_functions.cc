@@ -1,4 +1,6 @@
 // doppel functionapp ...: settings, and the dead letters of the built-in functions.
+#include <array>
+
 #include <fmt/format.h>
 
 #include "base/encoding.h"
@@ -57,30 +59,44 @@ Result<Output> settings_set(Session& session, const Arguments& args) {
   return Output(as_az_lists_them(*written));
 }
 
-std::string letters_path(const Session& session, const Arguments& args) {
+// The built-in functions that consume events.
+constexpr std::array<std::string_view, 2> kConsumers{"DeviceTelemetryToTwinFunc",
+                                                     "DeleteDeviceInTwinFunc"};
+
+std::string letters_path(const Session& session, const Arguments& args, std::string_view function) {
   return fmt::format("/admin/functionapps/{}/functions/{}/deadletters",
                      percent_encode(args.get_or("--name", session.profile().function_app)),
-                     percent_encode(args.get("--function-name")));
+                     percent_encode(function));
 }
 Result<Output> letters_list(Session& session, const Arguments& args) {
-  auto all = session.list_all({.path = letters_path(session, args)});
-  if (!all) return fail(std::move(all.error()));
-  return Output(json::Value(std::move(*all)));
+  std::vector<std::string> functions(kConsumers.begin(), kConsumers.end());
+  if (const auto one = args.find("--function-name")) functions = {*one};
+  json::Array out;
+  for (const auto& function : functions) {
+    auto all = session.list_all({.path = letters_path(session, args, function)});
+    if (!all) return fail(std::move(all.error()));
+    for (auto& letter : *all) {
+      if (letter.is_object()) letter.as_object()["function"] = function;
+      out.push_back(std::move(letter));
+    }
+  }
+  return Output(json::Value(std::move(out)));
 }
 Result<Output> letters_replay(Session& session, const Arguments& args) {
+  const std::string function = args.get("--function-name");
   std::vector<std::string> ids = args.all("--id");
   if (ids.empty()) {
     if (!args.has("--all"))
       return fail(Code::invalid_argument, "name a dead letter with --id, or give --all");
-    auto all = session.list_all({.path = letters_path(session, args)});
+    auto all = session.list_all({.path = letters_path(session, args, function)});
     if (!all) return fail(std::move(all.error()));
     for (const auto& letter : *all) ids.push_back(json::get_string_or(letter, "id", ""));
   }
   json::Array outcomes;
   for (const auto& id : ids) {
-    auto done =
-        session.send({.method = "POST",
-                      .path = letters_path(session, args) + "/" + percent_encode(id) + "/replay"});
+    auto done = session.send(
+        {.method = "POST",
+         .path = letters_path(session, args, function) + "/" + percent_encode(id) + "/replay"});
     outcomes.push_back(json::Object{
         {"id", id}, {"replayed", done.has_value()}, {"reason", done ? "" : done.error().message}});
   }
@@ -93,6 +109,9 @@ std::vector<Command> function_commands() {
   const Option function{.names = "--function-name,--function",
                         .help = "DeviceTelemetryToTwinFunc or DeleteDeviceInTwinFunc",
                         .is_required = true};
+  const Option any_function{
+      .names = "--function-name,--function",
+      .help = "DeviceTelemetryToTwinFunc or DeleteDeviceInTwinFunc (default: both)"};
   const std::vector<std::string> settings_columns = {"name", "value"};
   return {
       {"functionapp config appsettings set",
@@ -112,9 +131,9 @@ std::vector<Command> function_commands() {
        settings_columns},
       {"functionapp dead-letter list",
        "List events that a built-in function could not take",
-       {kApp, kGroup, function},
+       {kApp, kGroup, any_function},
        letters_list,
-       {"id", "deviceId", "failedAt", "reason"}},
+       {"function", "id", "deviceId", "failedAt", "reason"}},
       {"functionapp dead-letter replay",
        "Let dead letters take effect now",
        {kApp,

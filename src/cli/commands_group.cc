@@ -1,5 +1,9 @@
 // doppel group ...
+#include <iostream>
+#include <string>
+
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/encoding.h"
 #include "cli/command.h"
@@ -32,7 +36,21 @@ Result<Output> list(Session& session, const Arguments&) {
   if (!all) return fail(std::move(all.error()));
   return json::Value(std::move(*all));
 }
+// Asks, as az does; a script has to say --yes.
+Status confirm(const Arguments& args) {
+  if (args.has("--yes")) return {};
+  const std::string name = args.get("--name");
+  if (::isatty(STDIN_FILENO) == 0)
+    return fail(Code::cancelled,
+                fmt::format("this removes everything in '{}'; say so with --yes", name));
+  std::cerr << fmt::format("Remove everything in '{}'? (y/n): ", name) << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return {};
+  return fail(Code::cancelled, "nothing was removed");
+}
 Result<Output> remove(Session& session, const Arguments& args) {
+  if (auto sure = confirm(args); !sure) return fail(std::move(sure.error()));
   auto done = session.send({.method = "DELETE", .path = path_of(session, args)});
   if (!done) return fail(std::move(done.error()));
   return Output{};

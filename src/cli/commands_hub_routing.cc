@@ -62,8 +62,14 @@ Status erase_named(json::Array& items, const std::string& name, std::string_view
   return fail(Code::not_found, fmt::format("the hub has no {} named {}", what, name));
 }
 
+Result<Output> route_list(Session& session, const Arguments& args) {
+  std::string path;
+  auto hub = read_hub(session, args, path);
+  if (!hub) return fail(std::move(hub.error()));
+  return Output(json::Value(array_at(*hub, {"properties", "routing", "routes"})));
+}
 Result<Output> route_create(Session& session, const Arguments& args) {
-  return edit(session, args, [&](json::Value& hub) -> Status {
+  auto edited = edit(session, args, [&](json::Value& hub) -> Status {
     auto& routes = array_at(hub, {"properties", "routing", "routes"});
     const std::string name = args.get("--route-name");
     for (const auto& route : routes)
@@ -77,12 +83,7 @@ Result<Output> route_create(Session& session, const Arguments& args) {
         {"isEnabled", !equal_ignoring_case(args.get_or("--enabled", "true"), "false")}});
     return {};
   });
-}
-Result<Output> route_list(Session& session, const Arguments& args) {
-  std::string path;
-  auto hub = read_hub(session, args, path);
-  if (!hub) return fail(std::move(hub.error()));
-  return Output(json::Value(array_at(*hub, {"properties", "routing", "routes"})));
+  return edited ? route_list(session, args) : edited;
 }
 Result<Output> route_delete(Session& session, const Arguments& args) {
   auto edited = edit(session, args, [&](json::Value& hub) {
@@ -93,8 +94,14 @@ Result<Output> route_delete(Session& session, const Arguments& args) {
   return Output{};
 }
 
+Result<Output> endpoint_list(Session& session, const Arguments& args) {
+  std::string path;
+  auto hub = read_hub(session, args, path);
+  if (!hub) return fail(std::move(hub.error()));
+  return Output(json::Value(array_at(*hub, {"properties", "routing", "endpoints", "eventHubs"})));
+}
 Result<Output> endpoint_create(Session& session, const Arguments& args) {
-  return edit(session, args, [&](json::Value& hub) -> Status {
+  auto edited = edit(session, args, [&](json::Value& hub) -> Status {
     auto& endpoints = array_at(hub, {"properties", "routing", "endpoints", "eventHubs"});
     const std::string name = args.get("--endpoint-name");
     for (const auto& endpoint : endpoints)
@@ -108,12 +115,7 @@ Result<Output> endpoint_create(Session& session, const Arguments& args) {
                      {"subscriptionId", session.profile().subscription}});
     return {};
   });
-}
-Result<Output> endpoint_list(Session& session, const Arguments& args) {
-  std::string path;
-  auto hub = read_hub(session, args, path);
-  if (!hub) return fail(std::move(hub.error()));
-  return Output(json::Value(array_at(*hub, {"properties", "routing", "endpoints", "eventHubs"})));
+  return edited ? endpoint_list(session, args) : edited;
 }
 Result<Output> endpoint_delete(Session& session, const Arguments& args) {
   auto edited = edit(session, args, [&](json::Value& hub) {
@@ -133,6 +135,7 @@ std::vector<Command> hub_routing_commands() {
       .names = "--endpoint-name,--en", .help = "Name of the endpoint", .is_required = true};
   const std::vector<std::string> route_columns = {"name", "source", "condition", "endpointNames",
                                                   "isEnabled"};
+  const std::vector<std::string> endpoint_columns = {"name", "id", "resourceGroup"};
   return {
       {"iot hub message-route create",
        "Add a route",
@@ -146,7 +149,7 @@ std::vector<Command> hub_routing_commands() {
          .help = "Routing query, e.g. opType='deleteDeviceIdentity' (default: true)"},
         {.names = "--enabled,-e", .help = "true or false"}},
        route_create,
-       {}},
+       route_columns},
       {"iot hub message-route list", "List the routes", {kHub, kGroup}, route_list, route_columns},
       {"iot hub message-route delete", "Remove a route", {kHub, kGroup, route}, route_delete, {}},
       {"iot hub message-endpoint create eventhub",
@@ -159,12 +162,12 @@ std::vector<Command> hub_routing_commands() {
          .is_required = true},
         {.names = "--endpoint-resource-group,--erg", .help = "Resource group of the event hub"}},
        endpoint_create,
-       {}},
+       endpoint_columns},
       {"iot hub message-endpoint list",
        "List the custom endpoints",
        {kHub, kGroup},
        endpoint_list,
-       {"name", "id", "resourceGroup"}},
+       endpoint_columns},
       {"iot hub message-endpoint delete",
        "Remove an endpoint",
        {kHub, kGroup, endpoint},

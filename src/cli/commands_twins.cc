@@ -170,10 +170,10 @@ std::vector<Command> twins_commands() {
   const Option dtmi{.names = "--dtmi,-m", .help = "Model ID", .is_required = true};
   const Option definition{
       .names = "--definition,--def", .help = "Include the DTDL", .kind = Option::Kind::flag};
-  const std::vector<std::string> instance_columns = {"name", "resourceGroup", "properties.hostName",
+  const std::vector<std::string> instance_columns = {"name", "location", "properties.hostName",
                                                      "properties.provisioningState"};
-  const std::vector<std::string> model_columns = {"id", "displayName.en", "decommissioned",
-                                                  "uploadTime"};
+  const std::vector<std::string> model_columns = {"id", "DisplayName=displayName.en",
+                                                  "decommissioned", "uploadTime"};
   const std::vector<std::string> twin_columns = {"$dtId", "$metadata.$model",
                                                  "$metadata.$lastUpdateTime"};
   return {

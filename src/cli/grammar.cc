@@ -1,6 +1,7 @@
 #include "cli/grammar.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ struct Bound {
   struct Slot {
     std::string name;  // the first long name
     std::vector<std::string> values;
-    bool is_set = false;
+    bool is_flag = false, is_set = false;
   };
   std::vector<std::unique_ptr<Slot>> slots;
 
@@ -32,6 +33,23 @@ struct Bound {
   }
 };
 
+// Fills options that the command line left out. Throws the parser's errors, for an option that is
+// none too. (The parser itself reads configuration files for its root only.)
+void read_config(const std::string& file, Bound& bound) {
+  for (const auto& item : CLI::ConfigTOML().from_file(file)) {
+    if (item.name == "++" || item.name == "--") continue;  // where sections begin and end
+    const auto slot = std::ranges::find_if(
+        bound.slots, [&](const auto& one) { return one->name == "--" + item.fullname(); });
+    if (slot == bound.slots.end())
+      throw CLI::ConfigError(fmt::format("{}: there is no option {}", file, item.fullname()));
+    if ((*slot)->is_set || !(*slot)->values.empty()) continue;
+    if ((*slot)->is_flag)
+      (*slot)->is_set = item.inputs.size() == 1 && item.inputs[0] == "true";
+    else
+      (*slot)->values = item.inputs;
+  }
+}
+
 std::string first_name(std::string_view names) {
   return std::string(names.substr(0, names.find(',')));
 }
@@ -40,7 +58,8 @@ void bind(CLI::App& app, const std::vector<Option>& options, Bound& bound) {
   for (const auto& option : options) {
     auto& slot = *bound.slots.emplace_back(
         std::make_unique<Bound::Slot>(Bound::Slot{.name = first_name(option.names), .values = {}}));
-    if (option.kind == Option::Kind::flag) {
+    slot.is_flag = option.kind == Option::Kind::flag;
+    if (slot.is_flag) {
       app.add_flag(option.names, slot.is_set, option.help);
       continue;
     }
@@ -73,10 +92,47 @@ std::vector<Command> all_commands() {
   std::vector<Command> all;
   for (auto* table :
        {group_commands, hub_commands, hub_routing_commands, dps_commands, enrollment_commands,
-        twins_commands, relationship_commands, function_commands, check_commands}) {
+        twins_commands, wait_commands, relationship_commands, function_commands, check_commands}) {
     for (auto& command : table()) all.push_back(std::move(command));
   }
   return all;
+}
+
+// `dt twin show` of `doppel dt twin show --twin-id x`: how far the words name a command or a group.
+struct Place {
+  CLI::App* app;
+  std::string words;
+  std::string unknown;  // the first word that names nothing there; empty: none was typed
+};
+
+Place find_place(CLI::App& root, int argc, const char* const* argv) {
+  Place place{.app = &root, .words = "doppel", .unknown = ""};
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const auto all = place.app->get_subcommands([](CLI::App*) { return true; });
+    if (all.empty()) break;
+    const auto found =
+        std::ranges::find_if(all, [&](CLI::App* a) { return a->get_name() == word; });
+    if (found == all.end()) {
+      if (!word.starts_with('-')) place.unknown = word;
+      break;
+    }
+    place.app = *found;
+    place.words += " " + word;
+  }
+  return place;
+}
+
+// What is wrong with a command line whose words end at a group or go astray; empty: they name a
+// command, or only ask for help.
+std::string problem_of(const Place& place) {
+  const auto all = place.app->get_subcommands([](CLI::App*) { return true; });
+  if (all.empty()) return "";
+  std::string names;
+  for (const auto* app : all) names += (names.empty() ? "" : ", ") + app->get_name();
+  if (place.unknown.empty())
+    return fmt::format("a word is missing after `{}`; there is: {}", place.words, names);
+  return fmt::format("`{}` has no '{}'; there is: {}", place.words, place.unknown, names);
 }
 
 struct Common {
@@ -111,8 +167,13 @@ int run(int argc, const char* const* argv, const std::vector<Program>& programs,
   root.name("doppel");
   root.set_version_flag("--version", std::string("doppel ") + kVersion);
   root.require_subcommand(1);
+  root.footer(
+      "Commands that ask the server find it by its data directory: --data-dir, else "
+      "$DOPPEL_DATA_DIR.\n"
+      "Exit status: 0 done, 1 refused or unreachable, 2 wrong command line, 3 not found.");
   int status = 0;
   Common common;
+  std::string config_file;
   std::vector<std::unique_ptr<Bound>> bounds;
 
   for (const auto& program : programs) {
@@ -120,9 +181,13 @@ int run(int argc, const char* const* argv, const std::vector<Program>& programs,
     Bound& bound = *bounds.emplace_back(std::make_unique<Bound>());
     bind(app, program.options, bound);
     if (program.name == "serve")
-      app.set_config("--config", "",
-                     "Read options from this file (TOML: option names without the dashes)");
-    app.callback([&status, &program, &bound] { status = program.run(bound.arguments()); });
+      app.add_option("--config", config_file,
+                     "Read options from this file (TOML: option names without the dashes); the "
+                     "command line wins");
+    app.callback([&status, &program, &bound, &config_file] {
+      if (!config_file.empty()) read_config(config_file, bound);
+      status = program.run(bound.arguments());
+    });
   }
   const auto commands = all_commands();
   for (const auto& command : commands) {
@@ -167,8 +232,12 @@ int run(int argc, const char* const* argv, const std::vector<Program>& programs,
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = root.exit(error, std::cout, std::cerr);
-    return code == 0 ? 0 : kExitUsage;
+    if (error.get_exit_code() == 0) return root.exit(error, std::cout, std::cerr);  // help, version
+    const Place place = find_place(root, argc, argv);
+    const std::string problem = problem_of(place);
+    std::cerr << fmt::format("doppel: {}\nSee `{} --help`.\n",
+                             problem.empty() ? error.what() : problem, place.words);
+    return kExitUsage;
   }
   return status;
 }

@@ -22,10 +22,20 @@ const json::Value* at_path(const json::Value& row, std::string_view path) {
 std::string cell(const json::Value* value) {
   if (value == nullptr || value->is_null()) return "";
   if (json::is_string(*value)) return std::string(json::view(value->get_string()));
+  if (value->is_array()) {
+    std::string list;
+    for (const auto& item : value->get_array()) list += (list.empty() ? "" : ", ") + cell(&item);
+    return list;
+  }
   return json::write(*value);
 }
 
+// "Title=path", or a path whose last member is the title.
+std::string_view path_of(std::string_view column) { return column.substr(column.find('=') + 1); }
+
 std::string title(std::string_view path) {
+  if (const auto named = path.find('='); named != std::string_view::npos)
+    return std::string(path.substr(0, named));
   std::string name(
       path.substr(path.rfind('.') == std::string_view::npos ? 0 : path.rfind('.') + 1));
   if (!name.empty()) name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
@@ -59,7 +69,7 @@ std::string as_table(const json::Value& document, std::vector<std::string> colum
   for (const auto& row : rows) {
     auto& line = cells.emplace_back();
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      line.push_back(cell(at_path(row, columns[i])));
+      line.push_back(cell(at_path(row, path_of(columns[i]))));
       widths[i] = std::max(widths[i], columns_wide(line.back()));
     }
   }

@@ -60,23 +60,29 @@ Code code_of(int status) {
 
 }  // namespace
 
-// The same server by another of its names. A host in the resource manager may carry a port; ours is
-// the profile's.
-std::string Session::url_of(const std::string& host) const {
-  if (host.empty()) return profile_.base_url();
-  Profile other;
-  other.host = host.substr(0, host.rfind(':'));
-  other.https_port = profile_.https_port;
-  return other.base_url();
+// The same server by another of its names: the name goes into Host only, because a name that the
+// server's certificate does not have (and that may not resolve) is no reason not to reach it.
+void Session::name_service(HttpRequest& request, const std::string& host) const {
+  if (host.empty()) return;
+  const std::string name = host.substr(0, host.rfind(':'));
+  request.headers.set(
+      "Host", profile_.https_port == 443 ? name : fmt::format("{}:{}", name, profile_.https_port));
+}
+
+Result<http::Response> Session::exchange(HttpRequest request) {
+  auto response = transport_(std::move(request));
+  if (!response)
+    return fail(Code::unavailable,
+                fmt::format("the server at {} does not answer ({}); is it running? `doppel serve` "
+                            "starts it, --data-dir names another one",
+                            profile_.base_url(), response.error().message));
+  return response;
 }
 
 Status Session::check_ready() {
-  auto response = transport_(
+  const auto response = exchange(
       {.method = "GET", .url = profile_.base_url() + "/readyz", .headers = {}, .body = ""});
-  if (!response)
-    return fail(Code::unavailable,
-                fmt::format("the server at {} does not answer ({}); start it with `doppel serve`",
-                            profile_.base_url(), response.error().message));
+  if (!response) return fail(response.error().code, response.error().message);
   if (response->status != 200)
     return fail(Code::unavailable, fmt::format("the server at {} is not ready: {}",
                                                profile_.base_url(), response->body));
@@ -94,10 +100,13 @@ Result<std::string> Session::token(std::string_view api_version) {
                           percent_encode(profile_.client_id),
                           percent_encode(profile_.client_secret), percent_encode(scope))};
   request.headers.set("Content-Type", "application/x-www-form-urlencoded");
-  auto response = transport_(std::move(request));
+  auto response = exchange(std::move(request));
   if (!response) return fail(std::move(response.error()));
   if (response->status != 200)
-    return fail(code_of(response->status), "no token: " + message_of(*response));
+    return fail(code_of(response->status),
+                fmt::format("no token: {}\n(the CLI profile may be of another data directory than "
+                            "the server at {} uses)",
+                            message_of(*response), profile_.base_url()));
   const auto body = json::parse(response->body);
   std::string token = body ? json::get_string_or(*body, "access_token", "") : "";
   if (token.empty()) return fail(Code::bad_gateway, "the token endpoint gave no access_token");
@@ -112,15 +121,16 @@ Result<http::Response> Session::send(const Call& call) {
   const bool has_version = call.path.find("api-version=") != std::string::npos;
   HttpRequest request{
       .method = call.method,
-      .url = url_of(call.host) + call.path +
+      .url = profile_.base_url() + call.path +
              (has_version ? "" : fmt::format("{}api-version={}", joint, call.api_version)),
       .headers = {},
       .body = call.body ? json::write(*call.body) : ""};
   request.headers.set("Authorization", "Bearer " + *bearer);
   request.headers.set("Accept", "application/json");
   if (call.body) request.headers.set("Content-Type", call.content_type);
+  name_service(request, call.host);
   if (!call.if_match.empty()) request.headers.set("If-Match", call.if_match);
-  auto response = transport_(std::move(request));
+  auto response = exchange(std::move(request));
   if (!response) return fail(std::move(response.error()));
   if (response->status >= 400) return fail(code_of(response->status), message_of(*response));
   return response;
@@ -140,14 +150,15 @@ Result<json::Array> Session::query_all(Call call) {
   for (std::string continuation;;) {
     const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
     HttpRequest request{.method = "POST",
-                        .url = fmt::format("{}{}{}api-version={}", url_of(call.host), call.path,
+                        .url = fmt::format("{}{}{}api-version={}", profile_.base_url(), call.path,
                                            joint, call.api_version),
                         .headers = {},
                         .body = call.body ? json::write(*call.body) : R"({"query":"SELECT *"})"};
     request.headers.set("Authorization", "Bearer " + *bearer);
     request.headers.set("Content-Type", "application/json");
+    name_service(request, call.host);
     if (!continuation.empty()) request.headers.set("x-ms-continuation", continuation);
-    auto response = transport_(std::move(request));
+    auto response = exchange(std::move(request));
     if (!response) return fail(std::move(response.error()));
     if (response->status >= 400) return fail(code_of(response->status), message_of(*response));
     auto page = json::parse(response->body, {.depth_max = 64, .size_max = 64 * 1024 * 1024});

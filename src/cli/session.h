@@ -74,8 +74,10 @@ class Session {
   Result<std::string> twins_host(const Arguments& args);
 
  private:
+  // The transport; its errors say what to do.
+  Result<http::Response> exchange(HttpRequest request);
   Result<std::string> token(std::string_view api_version);
-  std::string url_of(const std::string& host) const;
+  void name_service(HttpRequest& request, const std::string& host) const;
   Result<std::string> data_host(const Arguments& args, std::string_view option,
                                 const std::string& fallback, std::string_view type,
                                 std::string_view member);

@@ -395,7 +395,7 @@ Task<Answer> HttpClient::send(std::string method, std::string url, http::Headers
   call->request.method = std::move(method);
   call->request.target = call->url.target;
   call->request.headers = std::move(headers);
-  call->request.headers.set("Host", call->url.authority);
+  if (!call->request.headers.find("Host")) call->request.headers.set("Host", call->url.authority);
   call->request.body = std::move(body);
 
   const auto impl = impl_;

@@ -39,7 +39,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   // Sends one request to `url` and waits for the whole answer, whatever its status. Redirects are
-  // not followed. From any executor. Host, Content-Length and Connection are set here.
+  // not followed. From any executor. Content-Length and Connection are set here, Host unless the
+  // caller did.
   //
   // Errors: invalid_argument (the URL, a header, the CA), unavailable (no connection, or it broke;
   // whether the server acted is unknown unless the message says "not sent"), timeout, cancelled

@@ -1,5 +1,6 @@
 #include "server/data_directory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -40,6 +41,25 @@ Result<security::MasterKey> read_master_key(const ServeOptions& options, Random&
   return security::MasterKey::ensure_file(options.data_dir + "/master.key", random);
 }
 
+namespace {
+
+// Further instances are called after themselves and the server (hub2.plant.example), so what is
+// below a name is the server's too. Not below an address or a top-level name: clients refuse that.
+std::vector<std::string> certificate_names(std::vector<std::string> names) {
+  const auto count = names.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string name = names[i];
+    if (name.empty()) continue;
+    const bool is_address =
+        name.find(':') != std::string::npos || (name.back() >= '0' && name.back() <= '9');
+    if (is_address || name.starts_with("*.") || name.find('.') == std::string::npos) continue;
+    if (std::ranges::find(names, "*." + name) == names.end()) names.push_back("*." + name);
+  }
+  return names;
+}
+
+}  // namespace
+
 Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& clock,
                                      Random& random) {
   if (options.tls_cert.empty() != options.tls_key.empty())
@@ -55,8 +75,8 @@ Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& c
     identity.identities.push_back({.chain_pem = std::move(*chain), .key_pem = std::move(*key)});
     return identity;
   }
-  auto made = net::ensure_certificates(options.data_dir + "/certificates", options.host_names,
-                                       clock.now(), random);
+  auto made = net::ensure_certificates(options.data_dir + "/certificates",
+                                       certificate_names(options.host_names), clock.now(), random);
   if (!made) return fail(std::move(made.error()));
   return ServerIdentity{.identities = std::move(made->identities),
                         .ca_file = made->ca_file.string(),

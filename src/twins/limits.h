@@ -16,6 +16,7 @@ inline constexpr std::size_t kModelsPerInstanceMax = 10'000;          // publish
 inline constexpr std::size_t kModelBytesMax = 1024 * 1024;            // published: 1 MB a model
 inline constexpr std::size_t kModelsBodyBytesMax = 16 * 1024 * 1024;  // of one upload
 inline constexpr std::size_t kModelsPageMax = 100;                    // published
+inline constexpr std::size_t kTwinsPageMax = 100;
 inline constexpr std::size_t kRelationshipsPageMax = 100;
 inline constexpr std::size_t kRelationshipsPerTwinMax = 50'000;  // published, each way
 inline constexpr std::size_t kTelemetryBytesMax = 32 * 1024;     // published: 32 KB a request

@@ -334,6 +334,30 @@ Task<Result<std::vector<DigitalTwinId>>> TwinService::list_twins(TwinsInstanceNa
   co_return ids;
 }
 
+Task<Result<Page<DigitalTwin>>> TwinService::list_twin_documents(TwinsInstanceName instance,
+                                                                 DigitalTwinId after,
+                                                                 std::size_t limit) {
+  const auto snapshot = store_.snapshot();
+  const auto prefix = keys::twins(instance);
+  auto first = after.empty() ? prefix : keys::twin(instance, after) + '\0';
+  // One more than fits tells whether another page follows.
+  auto entries = co_await snapshot->scan(std::move(first), store::after_prefix(prefix), limit + 1);
+  if (!entries) co_return fail(std::move(entries.error()));
+  Page<DigitalTwin> page;
+  for (const auto& entry : *entries) {
+    auto parts = store::split_key(entry.key);
+    if (!parts || parts->size() != 3) continue;
+    if (page.items.size() == limit) {
+      page.next = page.items.back().id.str();
+      break;
+    }
+    auto twin = decode_twin(DigitalTwinId(std::move((*parts)[2])), entry.value);
+    if (!twin) co_return fail(std::move(twin.error()));
+    page.items.push_back(std::move(*twin));
+  }
+  co_return page;
+}
+
 namespace {
 
 const StoredModel* find_model(const ModelSet& all, const Dtmi& model) {

@@ -105,6 +105,10 @@ class TwinService final : public TwinGraphs {
                               Condition condition);
   // The twin with one of its components; the pointer is into the twin's document.
   Task<Result<DigitalTwin>> get_existing_twin(TwinsInstanceName instance, DigitalTwinId id);
+  // In order of ids, as of one moment. `after` empty: from the first; a page's `next` is its last
+  // id.
+  Task<Result<Page<DigitalTwin>>> list_twin_documents(TwinsInstanceName instance,
+                                                      DigitalTwinId after, std::size_t limit);
   static Result<const json::Object*> component_of(const DigitalTwin& twin,
                                                   std::string_view component);
   Task<Status> publish_telemetry(store::Transaction& tx, TwinsInstanceName instance,

@@ -1,5 +1,9 @@
 #include "twins/wire/http_answer.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+
 #include <errors/twins.h>
 #include <fmt/core.h>
 
@@ -177,6 +181,18 @@ void strip_update_times(json::Object& document) {
   for (auto& [name, value] : document)
     if (std::string_view(name) != names::kMetadata && is_component(value))
       strip(value.get_object());
+}
+
+Result<std::size_t> page_size(const http::Request& request, std::size_t page_max) {
+  auto text = request.headers.find("max-items-per-page");
+  if (!text) text = request.query_value(kPageSizeQuery);
+  if (!text) return page_max;
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc{} || end != text->data() + text->size() || number == 0)
+    return fail(errors::twins::kInvalidArgument,
+                "max-items-per-page must be a number greater than 0.");
+  return std::min<std::size_t>(number, page_max);
 }
 
 std::string link(std::string_view path,

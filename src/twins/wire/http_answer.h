@@ -35,6 +35,12 @@ Result<Condition> read_condition(const http::Request& request);
 bool has_update_times(std::string_view api_version);
 void strip_update_times(json::Object& document);
 
+// In our own links, since clients do not repeat the header max-items-per-page on them.
+inline constexpr std::string_view kPageSizeQuery = "maxItemsPerPage";
+// How many items of a list the client wants at once: max-items-per-page, at most `page_max`.
+// Errors: InvalidArgument.
+Result<std::size_t> page_size(const http::Request& request, std::size_t page_max);
+
 // "/path?name=value&...", each encoded; empty values are left out.
 std::string link(std::string_view path,
                  const std::vector<std::pair<std::string_view, std::string>>& query);

@@ -1,4 +1,4 @@
-// /digitaltwins/{id}, its components and its telemetry
+// /digitaltwins, /digitaltwins/{id}, its components and its telemetry
 #include <errors/twins.h>
 #include <fmt/core.h>
 
@@ -16,6 +16,33 @@ http::Response show(DigitalTwin twin, std::string_view api_version) {
 }
 
 }  // namespace
+
+// Ours, not Azure's: docs/wire/extensions.md.
+Task<http::Response> Routes::list_twins(Call call) {
+  const auto size = page_size(call.request, kTwinsPageMax);
+  if (!size) co_return answer(size.error());
+  const std::string after(call.request.query_value("after").value_or(""));
+  if (!after.empty() && !is_valid_id(after)) {
+    const Error error =
+        fail(errors::twins::kInvalidArgument, "`after` must be the id of a digital twin.").error();
+    co_return answer(error);
+  }
+  auto found = co_await service_.list_twin_documents(call.instance, DigitalTwinId(after), *size);
+  if (!found) co_return answer(found.error());
+  json::Array items;
+  for (auto& twin : found->items) {
+    if (!has_update_times(call.api_version)) strip_update_times(twin.document);
+    items.push_back(std::move(twin.document));
+  }
+  json::Object page;
+  page["value"] = std::move(items);
+  page["nextLink"] = nullptr;
+  if (!found->next.empty())
+    page["nextLink"] = link("/digitaltwins", {{"api-version", call.api_version},
+                                              {kPageSizeQuery, std::to_string(*size)},
+                                              {"after", found->next}});
+  co_return answer(200, json::Value(std::move(page)));
+}
 
 Task<http::Response> Routes::get_twin(Call call) {
   auto twin = co_await service_.get_existing_twin(call.instance, call.twin());

@@ -1,5 +1,4 @@
 // /models
-#include <algorithm>
 #include <charconv>
 
 #include <errors/twins.h>
@@ -57,21 +56,7 @@ std::optional<T> parse_number(std::string_view text) {
   return number;
 }
 
-constexpr std::string_view kPageSizeHeader = "max-items-per-page";
-// In our own links, since clients do not repeat the header on them.
-constexpr std::string_view kPageSizeQuery = "maxItemsPerPage";
 constexpr std::string_view kTokenQuery = "continuationToken";
-
-Result<std::size_t> page_size(const http::Request& request) {
-  auto text = request.headers.find(kPageSizeHeader);
-  if (!text) text = request.query_value(kPageSizeQuery);
-  if (!text) return kModelsPageMax;
-  const auto number = parse_number<std::uint32_t>(*text);
-  if (!number || *number == 0)
-    return fail(errors::twins::kInvalidArgument,
-                "max-items-per-page must be a number greater than 0.");
-  return std::min<std::size_t>(*number, kModelsPageMax);
-}
 
 }  // namespace
 
@@ -115,7 +100,7 @@ Task<http::Response> Routes::add_models(Call call) {
 }
 
 Task<http::Response> Routes::list_models(Call call) {
-  const auto size = page_size(call.request);
+  const auto size = page_size(call.request, kModelsPageMax);
   if (!size) co_return answer(size.error());
   std::uint64_t after = 0;
   if (const auto token = call.request.query_value(kTokenQuery); token && !token->empty()) {

@@ -73,6 +73,7 @@ void Routes::add_all(http::Router& router, const std::shared_ptr<Routes>& routes
   add("PATCH", "/models/{id}", Need::write, &Routes::patch_model);
   add("DELETE", "/models/{id}", Need::write, &Routes::delete_model);
 
+  add("GET", "/digitaltwins", Need::read, &Routes::list_twins);
   add("GET", "/digitaltwins/{id}", Need::read, &Routes::get_twin);
   add("PUT", "/digitaltwins/{id}", Need::write, &Routes::put_twin);
   add("PATCH", "/digitaltwins/{id}", Need::write, &Routes::patch_twin);

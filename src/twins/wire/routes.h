@@ -48,6 +48,7 @@ class Routes {
                                         bool with_definition);
 
   // http_digital_twins.cc
+  Task<http::Response> list_twins(Call call);
   Task<http::Response> get_twin(Call call);
   Task<http::Response> put_twin(Call call);
   Task<http::Response> patch_twin(Call call);
