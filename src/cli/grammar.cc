@@ -156,6 +156,33 @@ int run_command(const Command& command, const Arguments& args, const Common& com
   return 0;
 }
 
+const std::map<std::string, std::string>& group_descriptions() {
+  static const std::map<std::string, std::string> kGroups = {
+      {"group", "Resource groups"},
+      {"iot", "IoT Hub and Device Provisioning Service"},
+      {"iot hub", "IoT hubs"},
+      {"iot hub device-identity", "Devices"},
+      {"iot hub device-twin", "Device twins"},
+      {"iot hub connection-string", "Connection strings"},
+      {"iot hub message-route", "Routes"},
+      {"iot hub message-endpoint", "Endpoints of routes"},
+      {"iot hub message-endpoint create", "Add an endpoint"},
+      {"iot dps", "Device Provisioning Service"},
+      {"iot dps linked-hub", "Linked hubs"},
+      {"iot dps enrollment", "Individual enrollments"},
+      {"iot dps enrollment-group", "Enrollment groups"},
+      {"iot dps registration", "What devices were assigned"},
+      {"dt", "Digital Twins"},
+      {"dt model", "Models"},
+      {"dt twin", "Digital twins"},
+      {"dt twin relationship", "Relationships"},
+      {"functionapp", "Functions"},
+      {"functionapp config", "Settings"},
+      {"functionapp config appsettings", "Application settings"},
+      {"functionapp dead-letter", "Events that failed"}};
+  return kGroups;
+}
+
 }  // namespace
 
 int run(int argc, const char* const* argv, const std::vector<Program>& programs,
@@ -204,30 +231,7 @@ int run(int argc, const char* const* argv, const std::vector<Program>& programs,
       status = run_command(command, bound.arguments(), common, connect);
     });
   }
-  static const std::map<std::string, std::string> kGroups = {
-      {"group", "Resource groups"},
-      {"iot", "IoT Hub and Device Provisioning Service"},
-      {"iot hub", "IoT hubs"},
-      {"iot hub device-identity", "Devices"},
-      {"iot hub device-twin", "Device twins"},
-      {"iot hub connection-string", "Connection strings"},
-      {"iot hub message-route", "Routes"},
-      {"iot hub message-endpoint", "Endpoints of routes"},
-      {"iot hub message-endpoint create", "Add an endpoint"},
-      {"iot dps", "Device Provisioning Service"},
-      {"iot dps linked-hub", "Linked hubs"},
-      {"iot dps enrollment", "Individual enrollments"},
-      {"iot dps enrollment-group", "Enrollment groups"},
-      {"iot dps registration", "What devices were assigned"},
-      {"dt", "Digital Twins"},
-      {"dt model", "Models"},
-      {"dt twin", "Digital twins"},
-      {"dt twin relationship", "Relationships"},
-      {"functionapp", "Functions"},
-      {"functionapp config", "Settings"},
-      {"functionapp config appsettings", "Application settings"},
-      {"functionapp dead-letter", "Events that failed"}};
-  for (const auto& [words, text] : kGroups) subcommand(root, words).description(text);
+  for (const auto& [words, text] : group_descriptions()) subcommand(root, words).description(text);
 
   try {
     root.parse(argc, argv);
