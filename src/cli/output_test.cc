@@ -24,12 +24,12 @@ TEST(Table, ColumnsMayBeNamed) {
 }
 
 TEST(Table, ValuesAreShownAsPeopleReadThem) {
-  EXPECT_EQ(as_table(parsed(R"({"list": ["a", "b"], "no": null, "number": 22.50, "object": {"a": 1},
+  EXPECT_EQ(as_table(parsed(R"({"list": ["a", "b"], "no": null, "number": 22.75, "object": {"a": 1},
                                 "text": "Zürich", "yes": true})"),
                      {"list", "no", "number", "object", "text", "yes"}),
             "List  No  Number  Object   Text    Yes\n"
             "----  --  ------  -------  ------  ----\n"
-            "a, b      22.50   {\"a\":1}  Zürich  true\n");
+            "a, b      22.75   {\"a\":1}  Zürich  true\n");
 }
 
 TEST(Table, WithoutColumnsShowsTheScalarsOfTheFirstRow) {

@@ -42,6 +42,7 @@ class FakeServer {
   Session session() {
     Profile profile{.host = "localhost",
                     .https_port = 8443,
+                    .ca_file = {},
                     .tenant = "tenant",
                     .client_id = "client",
                     .client_secret = "se&cret",
@@ -49,7 +50,9 @@ class FakeServer {
                     .resource_group = "group",
                     .hub = "hub1",
                     .dps = "dps1",
-                    .twins_instance = "localhost"};
+                    .twins_instance = "localhost",
+                    .function_app = {},
+                    .enrollment_group = {}};
     return Session(std::move(profile), [this](HttpRequest r) { return handle(std::move(r)); });
   }
 
