@@ -23,6 +23,7 @@ class Device:
         self.name = name
         self.there = False
         self.sent = 0                   # messages are numbered 1, 2, ...; the temperature is the number
+        self.begins = []                # number of the first message of each connection
         self.acknowledged = set()       # numbers
         self.acknowledged_now = 0       # the greatest of this life of the device
         self.registered = self.deleted = 0  # acknowledged lives and ends
@@ -45,6 +46,7 @@ class Device:
     def vanish(self, world):
         """Leaves in the middle of its telemetry."""
         client = azure.connect(world, self.name)
+        self.begins.append(self.sent + 1)
         for _ in range(WINDOW_MAX):
             self.sent += 1
             client.publish(azure.telemetry_topic(self.name, self.message_id(self.sent)), b'{"Temperature":%d}' % self.sent)
@@ -53,6 +55,7 @@ class Device:
     def send(self, world, rng):
         """Some messages with a random window; leaves with some unacknowledged at times."""
         client = azure.connect(world, self.name)
+        self.begins.append(self.sent + 1)
         packets, window = {}, rng.randint(1, WINDOW_MAX)
         count, waits = rng.randint(1, MESSAGES_MAX), rng.random() < 0.7
         try:
