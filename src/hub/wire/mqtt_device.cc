@@ -66,10 +66,12 @@ void MqttDevice::on_publish(mqtt::Publish message) {
   const auto ack = expect_ack(message);
   if (ack) acknowledge(*ack);
   if (const auto* get = std::get_if<mqtt::TwinGet>(&*request)) {
-    spawn(answer_twin_get(get->rid), [self = shared_from_this()] {});
+    if (!admit_twin_request(get->rid)) return;
+    spawn(answer_twin_get(get->rid), [self = shared_from_this()] { --self->twin_requests_; });
   } else if (const auto* patch = std::get_if<mqtt::TwinPatchReported>(&*request)) {
+    if (!admit_twin_request(patch->rid)) return;
     spawn(answer_twin_patch(patch->rid, std::move(message.payload), patch->base_version),
-          [self = shared_from_this()] {});
+          [self = shared_from_this()] { --self->twin_requests_; });
   } else if (!std::holds_alternative<mqtt::MethodReply>(*request)) {
     return close("published to a topic of another service");
   }
@@ -101,6 +103,17 @@ void MqttDevice::take_telemetry(std::string_view bag, std::string body, bool ret
                      if (!sent) return self->close(sent.error().message);
                      if (ack) self->acknowledge(*ack);
                    });
+}
+
+bool MqttDevice::admit_twin_request(std::string_view request_id) {
+  if (twin_requests_ < kTwinRequestsInFlightMax) {
+    ++twin_requests_;
+    return true;
+  }
+  respond_error(request_id, {.code = Code::throttled,
+                             .message = std::string(errors::hub::kThrottlingException.text),
+                             .service = &errors::hub::kThrottlingException});
+  return false;
 }
 
 Task<void> MqttDevice::answer_twin_get(std::string request_id) {

@@ -17,6 +17,10 @@
 
 namespace doppel::hub {
 
+// Twin requests of one connection that are under way; more are answered with 429. At QoS 0 nothing
+// else would slow down a device that floods.
+inline constexpr std::size_t kTwinRequestsInFlightMax = 64;
+
 // Subscriptions of identities that connected with CleanSession 0, kept over their connections: Node
 // renews its token by reconnecting without subscribing again (iot-hub.md section 1.4). In memory:
 // after a broken connection clients subscribe again, so they need not survive a restart.
@@ -64,6 +68,8 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
   void send_will();
   void acknowledge(std::uint64_t number);
   std::optional<std::uint64_t> expect_ack(const mqtt::Publish& message);
+  // Counts a twin request in, or answers that there are too many.
+  bool admit_twin_request(std::string_view request_id);
   Task<void> answer_twin_get(std::string request_id);
   Task<void> answer_twin_patch(std::string request_id, std::string body,
                                std::optional<std::int64_t> base_version);
@@ -80,7 +86,9 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
   std::deque<Unacked> unacked_;
   std::uint64_t last_number_ = 0;
   Executor::TimerId token_timer_ = 0;
+  std::size_t twin_requests_ = 0;  // under way
   bool is_open_ = true;
+  bool is_closing_ = false;  // nothing more is taken from the device
 };
 
 }  // namespace doppel::hub
