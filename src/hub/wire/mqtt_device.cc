@@ -57,6 +57,9 @@ void MqttDevice::acknowledge(std::uint64_t number) {
 }
 
 void MqttDevice::on_publish(mqtt::Publish message) {
+  // What comes after the takeover by a newer connection is not taken and not acknowledged: the
+  // device sends it again there, behind what it was acknowledged here.
+  if (is_closing_) return;
   if (const auto bag =
           parse_telemetry_topic(message.topic, identity().device_id, identity().module_id))
     return take_telemetry(*bag, std::move(message.payload), message.retain, expect_ack(message));
@@ -198,7 +201,7 @@ void MqttDevice::on_unsubscribe(const mqtt::Unsubscribe& unsubscribe) {
 }
 
 void MqttDevice::close(std::string_view reason) {
-  if (!is_open_) return;
+  if (!is_open_ || std::exchange(is_closing_, true)) return;
   log::info("hub.device_closed", {{"hub", parts_.hub.view()},
                                   {"device_id", identity().device_id.view()},
                                   {"module_id", identity().module_id.view()},

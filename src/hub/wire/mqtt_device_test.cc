@@ -8,7 +8,10 @@
 namespace doppel::hub {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // Writes down what is sent to the client, in order.
@@ -45,6 +48,12 @@ class MqttDeviceTest : public HubFixture {
 
   Client connect(const Identity& device) {
     Client client;
+    start_connect(client, device);
+    executor.run_until_idle();
+    return client;
+  }
+  // `client` stays where it is until the executor was run.
+  void start_connect(Client& client, const Identity& device) {
     client.connection = std::make_shared<RecordingConnection>(executor);
     mqtt::Connect packet;
     packet.protocol_name = "MQTT";
@@ -53,14 +62,12 @@ class MqttDeviceTest : public HubFixture {
     packet.client_id = device.device_id.str();
     packet.user_name = "contoso.test/" + device.device_id.str() + "/?api-version=2021-04-12";
     packet.password = device_token(device);
-    executor.post([&] {
-      service.connect(packet, client.connection, [&](mqtt::ConnectAnswer answer) {
+    executor.post([this, packet, &client] {
+      service.connect(packet, client.connection, [&client](mqtt::ConnectAnswer answer) {
         EXPECT_EQ(answer.code, mqtt::ConnectReturn::accepted);
         client.session = std::move(answer.session);
       });
     });
-    executor.run_until_idle();
-    return client;
   }
   static mqtt::Publish message(std::string topic, std::string body, std::uint16_t packet_id = 0) {
     mqtt::Publish made;
@@ -95,6 +102,7 @@ class MqttDeviceTest : public HubFixture {
         }));
   }
 
+  static constexpr const char* kTelemetry = "devices/d1/messages/events/";
   MqttService service{hubs};
 };
 
@@ -139,6 +147,44 @@ TEST_F(MqttDeviceTest, ADeviceThatDoesNotListenIsThrottledInSilence) {
   EXPECT_THAT(client.connection->published, IsEmpty());
   EXPECT_FALSE(client.connection->closed);
   client.session->on_closed(true);
+}
+
+// A late message of the older connection would land behind what the device already sent on the
+// newer one.
+TEST_F(MqttDeviceTest, AConnectionThatWasTakenOverBringsNoMoreMessages) {
+  const auto device = make_device("d1");
+  auto older = connect(device);
+  publish(older, message(kTelemetry, "1", 1));
+  auto newer = connect(device);
+  ASSERT_TRUE(older.connection->closed);
+  publish(older, message(kTelemetry, "late", 2));
+  publish(older, message("$iothub/twin/PATCH/properties/reported/?$rid=r", R"({"late":1})"));
+  publish(newer, message(kTelemetry, "2", 1));
+
+  EXPECT_THAT(older.connection->pubacks, ElementsAre(1));
+  EXPECT_THAT(newer.connection->pubacks, ElementsAre(1));
+  std::vector<std::string> bodies;
+  for (const auto& event : builtin()) bodies.push_back(event.body);
+  EXPECT_THAT(bodies, ElementsAre("1", "2"));
+  const auto twin = run(hubs.get_twin_for_device(hub, DeviceId("d1"), ModuleId()));
+  ASSERT_TRUE(twin);
+  EXPECT_THAT(*twin, Not(HasSubstr("late")));
+  older.session->on_closed(false);
+  newer.session->on_closed(true);
+}
+
+// A message that was taken before the takeover is stored, so its PUBACK is still true.
+TEST_F(MqttDeviceTest, WhatWasTakenBeforeATakeoverIsStillAcknowledged) {
+  const auto device = make_device("d1");
+  auto older = connect(device);
+  Client newer;
+  executor.post([&] { older.session->on_publish(message(kTelemetry, "1", 1)); });
+  start_connect(newer, device);
+  executor.run_until_idle();
+  EXPECT_TRUE(older.connection->closed);
+  EXPECT_THAT(older.connection->pubacks, ElementsAre(1));
+  older.session->on_closed(false);
+  newer.session->on_closed(true);
 }
 
 }  // namespace
