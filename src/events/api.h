@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,7 +126,8 @@ class EventLog : public store::Observer {
   // Forgets a log with its checkpoints; a log of that name made later begins anew.
   Task<Status> drop(LogName log, std::uint32_t partition_count);
 
-  void on_commit(const store::CommitView& commit) override;
+  void on_commit(const store::CommitView& /*commit*/) override {}
+  void on_streams(std::span<const store::StreamMove> moves) override;
   void on_reopened(store::CommitVersion version) override;
 
   store::Store& store() { return store_; }

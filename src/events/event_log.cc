@@ -101,7 +101,7 @@ Result<EventLog::Ticket> EventLog::wait(const Partition& partition, SequenceNumb
     impl_->stream_of.emplace(ticket, name);
   }
   // Registered first, looked second: what is committed in between finds the waiter. The store is
-  // asked without our lock, because it calls on_commit with locks of its own.
+  // asked without our lock, because it calls on_streams with locks of its own.
   const auto durable = store_.stream_bounds(name).next;
   std::optional<Impl::Waiter> ready;
   {
@@ -192,19 +192,18 @@ Task<Status> EventLog::drop(LogName log, std::uint32_t partition_count) {
   co_return Status();
 }
 
-void EventLog::on_commit(const store::CommitView& commit) {
-  if (commit.appends.empty()) return;
+void EventLog::on_streams(std::span<const store::StreamMove> moves) {
   std::vector<Impl::Waiter> ready;
   {
     const std::lock_guard lock(impl_->mutex);
-    for (const auto& append : commit.appends) {
-      auto stream = impl_->streams.find(append.stream);
+    for (const auto& move : moves) {
+      auto stream = impl_->streams.find(move.stream);
       if (stream == impl_->streams.end())
-        stream = impl_->streams.emplace(std::string(append.stream), Impl::Stream{}).first;
-      stream->second.next = append.sequence.next();
+        stream = impl_->streams.emplace(std::string(move.stream), Impl::Stream{}).first;
+      stream->second.next = move.bounds.next;
       auto& waiters = stream->second.waiters;
       for (auto at = waiters.begin(); at != waiters.end();) {
-        if (at->second.from > append.sequence) {
+        if (at->second.from >= move.bounds.next) {
           ++at;
           continue;
         }
@@ -217,7 +216,7 @@ void EventLog::on_commit(const store::CommitView& commit) {
   for (auto& waiter : ready) waiter.home->post(std::move(waiter.wake));
 }
 
-// Appends may have become durable that no on_commit told of: everybody looks again.
+// Appends may have become durable that no on_streams told of: everybody looks again.
 void EventLog::on_reopened(store::CommitVersion) {
   std::vector<Impl::Waiter> all;
   {

@@ -167,6 +167,7 @@ Status Committer::flush(std::span<Operation> operations) {
   steps_.clear();
   appends_.clear();
   append_streams_.clear();
+  append_heads_.clear();
   batch_bytes_ = 0;
   time_ = std::max(time_, clock_.now());
   const auto admitted = engine_.admit();
@@ -177,6 +178,7 @@ Status Committer::flush(std::span<Operation> operations) {
   const Batch batch{.steps = steps_,
                     .appends = appends_,
                     .append_streams = append_streams_,
+                    .append_heads = append_heads_,
                     .heads = heads,
                     .version = version_,
                     .time = time_,
@@ -236,6 +238,7 @@ Status Committer::stage_commit(Operation& operation) {
     stream.staged.last_enqueued = time_;
     appends_.push_back({.stream = append.stream, .sequence = sequence, .record = append.record});
     append_streams_.push_back(stream.number);
+    append_heads_.push_back(stream.head);
     operation.outcome->appended.push_back(sequence);
   }
   batch_bytes_ += operation.bytes;
@@ -264,6 +267,9 @@ void Committer::stage_removal(Operation& operation) {
 // state of before and go back to sleep.
 void Committer::publish() {
   const std::lock_guard observing(observers_mutex_);
+  moves_.clear();
+  for (const auto& head : streams_.touched_heads())
+    moves_.push_back({.stream = head.name, .bounds = head.bounds});
   streams_.publish();
   auto snapshot = engine_.snapshot(version_);
   {
@@ -272,6 +278,7 @@ void Committer::publish() {
   }
   notify_observers();
   published_ = version_;
+  streams_.forget_dropped();
 }
 
 void Committer::notify_observers() {
@@ -288,6 +295,8 @@ void Committer::notify_observers() {
         .appends = std::span(appends_).subspan(step.append_first, step.append_count)};
     for (auto* const observer : observers_) observer->on_commit(view);
   }
+  if (!moves_.empty())
+    for (auto* const observer : observers_) observer->on_streams(moves_);
   counters().commits.add(commits);
 }
 

@@ -101,6 +101,8 @@ class Committer {
   std::vector<BatchStep> steps_;
   std::vector<CommitView::Appended> appends_;
   std::vector<StreamNumber> append_streams_;
+  std::vector<std::uint32_t> append_heads_;
+  std::vector<StreamMove> moves_;
   std::size_t batch_bytes_ = 0;
 
   // Held while a batch becomes visible, so that whoever begins to observe misses nothing.

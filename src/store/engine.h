@@ -49,6 +49,7 @@ struct Batch {
   std::span<const BatchStep> steps;
   std::span<const CommitView::Appended> appends;  // of all steps
   std::span<const StreamNumber> append_streams;   // parallel to `appends`
+  std::span<const std::uint32_t> append_heads;    // parallel to `appends`: places in `heads`
   std::span<const StreamHead> heads;              // each stream that the batch touched, once
   CommitVersion version;                          // of the last commit so far
   TimePoint time;                                 // of every commit in the batch

@@ -118,11 +118,20 @@ struct CommitView {
   std::span<const Appended> appends;
 };
 
+// Where a stream stands after a flush that appended to it, trimmed or dropped it.
+struct StreamMove {
+  std::string_view stream;
+  StreamBounds bounds;
+};
+
 // Called on the engine's committer thread: quick, never blocking, never calling the store.
 class Observer {
  public:
   virtual ~Observer() = default;
   virtual void on_commit(const CommitView& commit) = 0;
+  // After the commits of one flush, once for all of them: much cheaper than looking at each append
+  // for whoever only needs to know that there is something to read.
+  virtual void on_streams(std::span<const StreamMove> /*moves*/) {}
   // The engine has reopened after a failed flush: forget everything and rebuild from a snapshot at
   // `version`; commits after it follow.
   virtual void on_reopened(CommitVersion version) = 0;

@@ -45,6 +45,7 @@ StreamTable::Stream& StreamTable::find_or_add(std::string_view name) {
 
 void StreamTable::touch(Stream& stream) {
   if (std::exchange(stream.is_touched, true)) return;
+  stream.head = static_cast<std::uint32_t>(touched_.size());
   touched_.push_back(&stream);
 }
 
@@ -62,9 +63,13 @@ void StreamTable::publish() {
     stream->is_touched = false;
     stream->durable_number = stream->number;
     stream->durable = stream->staged;
-    if (stream->number == 0) streams_.erase(streams_.find(stream->name));
+    if (stream->number != 0) continue;
+    auto node = streams_.extract(stream->name);
+    dropped_.push_back(std::move(node.mapped()));
   }
   touched_.clear();
 }
+
+void StreamTable::forget_dropped() { dropped_.clear(); }
 
 }  // namespace doppel::store

@@ -23,6 +23,7 @@ class StreamTable {
     StreamNumber durable_number = 0;
     StreamBounds durable;
     bool is_touched = false;  // by the batch being staged
+    std::uint32_t head = 0;   // its place in touched_heads(), when touched
   };
   struct Position {
     StreamNumber number = 0;
@@ -39,10 +40,12 @@ class StreamTable {
   Stream& find_or_add(std::string_view name);
   // Puts the stream on the list of those whose heads the batch writes.
   void touch(Stream& stream);
-  // The heads to write; views are valid until publish() or reset().
+  // The heads to write; views are valid until forget_dropped() or reset().
   std::vector<StreamHead>& touched_heads();
   // The batch is durable: everybody sees the new heads.
   void publish();
+  // Frees what publish() found dropped. Until then the names of touched_heads() stay valid.
+  void forget_dropped();
 
  private:
   struct Hash : std::hash<std::string_view> {
@@ -56,6 +59,7 @@ class StreamTable {
   mutable std::shared_mutex mutex_;
   Streams streams_;  // the keys are views of Stream::name
   std::vector<Stream*> touched_;
+  std::vector<std::unique_ptr<Stream>> dropped_;
   std::vector<StreamHead> heads_;
 };
 

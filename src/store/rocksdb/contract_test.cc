@@ -229,6 +229,64 @@ TYPED_TEST(StoreContract, FindsTheFirstRecordAtOrAfterATime) {
   EXPECT_EQ(this->run(this->store->find_by_time("never", times[2])).value().value, 0u);
 }
 
+// What is committed together may lie together, but each record is an entry of its own to everybody.
+TYPED_TEST(StoreContract, ReadsTrimsAndFindsInTheMiddleOfWhatWasAppendedTogether) {
+  const auto first = this->commit({.appends = {{"s", "a"}, {"s", "b"}, {"t", "x"}, {"s", "c"}}});
+  const auto second = this->commit({.appends = {{"s", "d"}, {"s", "e"}, {"s", "f"}}});
+  EXPECT_THAT(this->records("s", 1), ElementsAre("1=b", "2=c", "3=d", "4=e", "5=f"));
+  const auto two = this->run(this->store->read_stream("s", {2}, 2, 1000)).value();
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[0].enqueued, first->time);
+  EXPECT_EQ(two[1].enqueued, second->time);
+  const auto find = [&](TimePoint time) {
+    return this->run(this->store->find_by_time("s", time)).value().value;
+  };
+  EXPECT_EQ(find(first->time), 0u);
+  EXPECT_EQ(find(first->time + Duration(1)), 3u);
+
+  ASSERT_TRUE(this->run(this->store->trim_stream("s", {1})).has_value());
+  EXPECT_THAT(this->records("s"), ElementsAre("1=b", "2=c", "3=d", "4=e", "5=f"));
+  EXPECT_EQ(find(first->time), 1u);
+  ASSERT_TRUE(this->run(this->store->trim_stream("s", {4})).has_value());
+  EXPECT_THAT(this->records("s"), ElementsAre("4=e", "5=f"));
+  EXPECT_EQ(find(first->time), 4u);
+  ASSERT_TRUE(this->run(this->store->trim_stream("s", {6})).has_value());
+  EXPECT_THAT(this->records("s"), IsEmpty());
+  EXPECT_THAT(this->records("t"), ElementsAre("0=x"));
+}
+
+TYPED_TEST(StoreContract, LargeAndSmallRecordsAppendedTogetherComeBackAsTheyWere) {
+  WriteSet set;
+  std::vector<std::string> expected;
+  for (std::size_t i = 0; i < 200; ++i) {
+    std::string record(i % 40 == 7 ? 50'000 : i, static_cast<char>('a' + i % 26));
+    expected.push_back(std::to_string(i) + "=" + record);
+    set.appends.push_back({.stream = "s", .record = std::move(record)});
+  }
+  ASSERT_TRUE(this->commit(std::move(set)).has_value());
+  EXPECT_EQ(this->records("s"), expected);
+  EXPECT_EQ(this->records("s", 108).size(), 92u);
+}
+
+TYPED_TEST(StoreContract, ObserversHearOfAStreamOnceForEachFlush) {
+  struct Moves final : Observer {
+    void on_commit(const CommitView& /*commit*/) override {}
+    void on_streams(std::span<const StreamMove> moves) override {
+      for (const auto& move : moves)
+        lines.push_back(std::string(move.stream) + ":" + std::to_string(move.bounds.first.value) +
+                        "-" + std::to_string(move.bounds.next.value));
+    }
+    void on_reopened(CommitVersion /*version*/) override {}
+    std::vector<std::string> lines;
+  } moves;
+  this->store->add_observer(moves);
+  ASSERT_TRUE(this->commit({.appends = {{"s", "a"}, {"s", "b"}, {"t", "x"}}}).has_value());
+  ASSERT_TRUE(this->run(this->store->trim_stream("s", {1})).has_value());
+  ASSERT_TRUE(this->run(this->store->drop_stream("t")).has_value());
+  EXPECT_THAT(moves.lines, ElementsAre("s:0-2", "t:0-1", "s:1-2", "t:0-0"));
+  this->store->remove_observer(moves);
+}
+
 TYPED_TEST(StoreContract, ObserversHearEveryCommitInOrderBeforeTheCommitterDoes) {
   ASSERT_TRUE(this->commit({.puts = {{"before", "1"}}}).has_value());
   RecordingObserver observer;

@@ -134,6 +134,8 @@ Status ensure_format(const std::string& path) {
                 fmt::format("\"{}\" was written by a newer server (store format {}, this one knows "
                             "{}); start that version or a later one, or use another data directory",
                             path, **format, kStoreFormat));
+  // Older formats are read as they are; what is written from now on, older servers cannot read.
+  if (**format < kStoreFormat) return write_format(path);
   return {};
 }
 

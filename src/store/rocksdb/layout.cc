@@ -24,10 +24,10 @@ TimePoint time_of(const char* bytes) {
 
 }  // namespace
 
-RecordKey record_key(StreamNumber stream, SequenceNumber sequence) {
+RecordKey record_key(StreamNumber stream, SequenceNumber last) {
   RecordKey key;
   store_be(key.data(), stream);
-  store_be(key.data() + 4, sequence.value);
+  store_be(key.data() + 4, last.value);
   return key;
 }
 
@@ -43,17 +43,6 @@ std::string removal_begin(StreamNumber stream, SequenceNumber from) {
 std::optional<SequenceNumber> sequence_of(std::string_view record_key) {
   if (record_key.size() != kRecordKeySize) return std::nullopt;
   return SequenceNumber{load_be<std::uint64_t>(record_key.data() + 4)};
-}
-
-std::array<char, kRecordTimeSize> record_time(TimePoint enqueued) {
-  std::array<char, kRecordTimeSize> bytes;
-  store_be(bytes.data(), number_of(enqueued));
-  return bytes;
-}
-
-std::optional<TimePoint> enqueued_of(std::string_view stored_record) {
-  if (stored_record.size() < kRecordTimeSize) return std::nullopt;
-  return time_of(stored_record.data());
 }
 
 std::string encode_position(const Position& position) {

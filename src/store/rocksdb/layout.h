@@ -1,6 +1,7 @@
 // How the store lies in RocksDB. Three column families:
 //   keys     key -> value, as committed
-//   streams  stream number (BE32), sequence number (BE64) -> enqueued (BE64, ns since 1970), record
+//   streams  stream number (BE32), sequence number of the last record (BE64) -> a block of records
+//            (record_block.h)
 //   meta     "v"           -> version (BE64), time (BE64), next stream number (BE32)
 //            "s" + stream  -> number (BE32), first (BE64), next (BE64), last enqueued (BE64)
 // Every batch writes "v" and the heads of its streams too, so that opening reads no stream.
@@ -24,18 +25,17 @@ inline constexpr std::string_view kPositionKey = "v";
 inline constexpr char kHeadPrefix = 's';
 
 inline constexpr std::size_t kRecordKeySize = 12;
-inline constexpr std::size_t kRecordTimeSize = 8;
 
+// A block lies under the number of its last record, so that seeking a record finds the block that
+// holds it, and so that a range delete up to a record leaves the block with that record alone.
 using RecordKey = std::array<char, kRecordKeySize>;
-RecordKey record_key(StreamNumber stream, SequenceNumber sequence);
+RecordKey record_key(StreamNumber stream, SequenceNumber last);
 inline std::string_view view(const RecordKey& key) { return {key.data(), key.size()}; }
 // The first key of a range delete from record `from` on: after the record before it, and by its
 // size never taken for a record key (why it must not be: RecordStream in database.cc).
 std::string removal_begin(StreamNumber stream, SequenceNumber from);
-// Nothing for what is not a record key or record of ours (a damaged database).
+// Nothing for what is not a record key of ours (a damaged database).
 std::optional<SequenceNumber> sequence_of(std::string_view record_key);
-std::array<char, kRecordTimeSize> record_time(TimePoint enqueued);
-std::optional<TimePoint> enqueued_of(std::string_view stored_record);
 
 struct Position {
   CommitVersion version;

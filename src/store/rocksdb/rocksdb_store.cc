@@ -17,6 +17,7 @@
 #include "store/rocksdb/directory.h"
 #include "store/rocksdb/layout.h"
 #include "store/rocksdb/readers.h"
+#include "store/rocksdb/record_block.h"
 #include "store/rocksdb/rocksdb_snapshot.h"
 
 namespace doppel::store {
@@ -24,6 +25,8 @@ namespace {
 
 // A batch buffer that grew beyond this is given back.
 constexpr std::size_t kIdleBatchBytesMax = 16 * 1024 * 1024;
+// The same for the blocks of a batch with very many streams.
+constexpr std::size_t kIdleBlocksMax = 256;
 // Free space is looked at again after so many bytes written, or so long.
 constexpr std::size_t kSpaceCheckBytes = 4 * 1024 * 1024;
 constexpr Duration kSpaceCheckInterval = std::chrono::seconds(1);
@@ -76,6 +79,8 @@ class RocksDbEngine final : public Engine {
     return database_;
   }
   void put_commit(const Batch& batch, const BatchStep& step);
+  void put_block(BlockWriter& block, TimePoint time);
+  void put_blocks(TimePoint time);
   void put_heads(const Batch& batch);
 
   // Nothing: the answer is not in memory.
@@ -97,6 +102,7 @@ class RocksDbEngine final : public Engine {
 
   // The committer's.
   rocksdb::WriteBatch batch_;
+  std::vector<BlockWriter> blocks_;  // of the batch's streams, by their place in Batch::heads
   std::size_t bytes_since_space_check_ = kSpaceCheckBytes;
   SteadyTime space_checked_{};
   bool has_space_ = false;
@@ -168,8 +174,10 @@ Status RocksDbEngine::write(const Batch& batch) {
     if (step.from == step.until) continue;
     const auto from = layout::removal_begin(step.stream, step.from);
     const auto until = layout::record_key(step.stream, step.until);
+    put_blocks(batch.time);  // what was appended before may be what is removed
     batch_.DeleteRange(current->streams(), from, slice(until));
   }
+  put_blocks(batch.time);
   put_heads(batch);
   rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);  // of this thread; nobody reads its counts
   rocksdb::WriteOptions options;
@@ -184,16 +192,28 @@ Status RocksDbEngine::write(const Batch& batch) {
 void RocksDbEngine::put_commit(const Batch& batch, const BatchStep& step) {
   for (const auto& put : step.changes->puts) batch_.Put(put.key, put.value);
   for (const auto& erased : step.changes->erases) batch_.Delete(erased);
-  if (step.append_count == 0) return;
-  auto* const streams = database_->streams();
-  const auto time = layout::record_time(batch.time);
   for (std::size_t i = step.append_first; i < step.append_first + step.append_count; ++i) {
     const auto& append = batch.appends[i];
-    const auto key = layout::record_key(batch.append_streams[i], append.sequence);
-    const rocksdb::Slice keys[] = {slice(key)};
-    const rocksdb::Slice values[] = {{time.data(), time.size()}, slice(append.record)};
-    batch_.Put(streams, rocksdb::SliceParts(keys, 1), rocksdb::SliceParts(values, 2));
+    const auto slot = batch.append_heads[i];
+    if (slot >= blocks_.size()) blocks_.resize(slot + 1);
+    auto& block = blocks_[slot];
+    if (!block.takes(batch.append_streams[i], append.record)) put_block(block, batch.time);
+    block.add(batch.append_streams[i], append.sequence, append.record);
   }
+}
+
+void RocksDbEngine::put_block(BlockWriter& block, TimePoint time) {
+  const auto key = layout::record_key(block.stream(), block.last());
+  const rocksdb::Slice keys[] = {slice(key)};
+  const rocksdb::Slice values[] = {slice(block.head(time)), slice(block.records())};
+  batch_.Put(database_->streams(), rocksdb::SliceParts(keys, 1), rocksdb::SliceParts(values, 2));
+  block.clear();
+}
+
+void RocksDbEngine::put_blocks(TimePoint time) {
+  for (auto& block : blocks_)
+    if (!block.empty()) put_block(block, time);
+  if (blocks_.size() > kIdleBlocksMax) blocks_ = {};
 }
 
 void RocksDbEngine::put_heads(const Batch& batch) {
@@ -222,6 +242,7 @@ std::optional<Result<std::vector<StreamRecord>>> RocksDbEngine::read_records(
   if (!db) return closed_error();
   rocksdb::ReadOptions options;
   options.read_tier = tier;
+  // Blocks do not lie across a flush, and what is read was durable when it was asked for.
   const auto end_key = layout::record_key(what.stream, what.until);
   const auto end = slice(end_key);
   options.iterate_upper_bound = &end;
@@ -229,16 +250,22 @@ std::optional<Result<std::vector<StreamRecord>>> RocksDbEngine::read_records(
   std::vector<StreamRecord> records;
   std::size_t bytes = 0;
   const auto first = layout::record_key(what.stream, what.from);
-  for (at->Seek(slice(first)); at->Valid() && records.size() < what.count_max; at->Next()) {
-    const auto value = at->value().ToStringView();
-    const auto sequence = layout::sequence_of(at->key().ToStringView());
-    const auto enqueued = layout::enqueued_of(value);
-    if (!sequence || !enqueued) return damaged("a stream record");
-    bytes += value.size() - layout::kRecordTimeSize;
-    if (!records.empty() && bytes > what.bytes_max) break;
-    records.push_back({.sequence = *sequence,
-                       .enqueued = *enqueued,
-                       .record = std::string(value.substr(layout::kRecordTimeSize))});
+  for (at->Seek(slice(first)); at->Valid(); at->Next()) {
+    const auto last = layout::sequence_of(at->key().ToStringView());
+    if (!last) return damaged("the key of a stream record");
+    auto block = BlockReader::open(at->value().ToStringView(), *last);
+    if (!block) return damaged("a stream record");
+    while (!block->at_end()) {
+      const auto sequence = block->sequence();
+      const auto record = block->next();
+      if (!record) return damaged("a stream record");
+      if (sequence < what.from) continue;
+      bytes += record->size();
+      const bool is_full = records.size() >= what.count_max || bytes > what.bytes_max;
+      if (is_full && !records.empty()) return records;
+      records.push_back(
+          {.sequence = sequence, .enqueued = block->enqueued(), .record = std::string(*record)});
+    }
   }
   if (at->status().IsIncomplete()) return std::nullopt;
   if (!at->status().ok()) return read_error(at->status());
@@ -271,21 +298,27 @@ Result<SequenceNumber> RocksDbEngine::search_time(Database& database, StreamNumb
                                                   TimePoint time) {
   const Database::Use db(database);
   if (!db) return closed_error();
-  rocksdb::PinnableSlice record;
+  rocksdb::ReadOptions options;
+  const auto end_key = layout::record_key(stream, until);
+  const auto end = slice(end_key);
+  options.iterate_upper_bound = &end;
+  const std::unique_ptr<rocksdb::Iterator> at(db->NewIterator(options, database.streams()));
   while (from < until) {
     const SequenceNumber middle{from.value + (until.value - from.value) / 2};
     const auto key = layout::record_key(stream, middle);
-    record.Reset();
-    const auto status = db->Get(rocksdb::ReadOptions(), database.streams(), slice(key), &record);
-    if (!status.ok() && !status.IsNotFound()) return read_error(status);
-    // One that is gone was trimmed meanwhile, so it was older than all that are left.
-    const auto enqueued =
-        status.ok() ? layout::enqueued_of(record.ToStringView()) : TimePoint::min();
-    if (!enqueued) return damaged("a stream record");
-    if (*enqueued >= time)
-      until = middle;
+    at->Seek(slice(key));
+    if (!at->status().ok()) return read_error(at->status());
+    if (!at->Valid()) return until;  // trimmed meanwhile, like all that are gone
+    const auto last = layout::sequence_of(at->key().ToStringView());
+    const auto block = last ? BlockReader::open(at->value().ToStringView(), *last) : std::nullopt;
+    if (!block) return damaged("a stream record");
+    const auto first = block->sequence();
+    if (first > middle)
+      from = std::min(first, until);  // older than all that are left, so nobody's answer
+    else if (block->enqueued() < time)
+      from = last->next();
     else
-      from = middle.next();
+      until = std::max(from, first);
   }
   return from;
 }

@@ -22,7 +22,7 @@ namespace doppel::store {
 
 // Of the data directory. Raised when an older server could not read what a newer one writes; every
 // released number stays readable.
-inline constexpr std::uint64_t kStoreFormat = 1;
+inline constexpr std::uint64_t kStoreFormat = 2;
 
 inline constexpr std::size_t kCacheBytesDefault = 128 * 1024 * 1024;
 inline constexpr std::size_t kBufferBytesDefault = 192 * 1024 * 1024;

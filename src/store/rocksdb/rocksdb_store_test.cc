@@ -153,7 +153,7 @@ TEST_F(RocksDbStoreTest, RefusesWhatANewerServerWroteAndLeavesItAlone) {
   const auto newer = try_open();
   ASSERT_FALSE(newer.has_value());
   EXPECT_EQ(newer.error().code, Code::unsupported);
-  EXPECT_THAT(newer.error().message, HasSubstr("newer server (store format 2, this one knows 1)"));
+  EXPECT_THAT(newer.error().message, HasSubstr("newer server (store format 3, this one knows 2)"));
   std::ofstream(file) << "doppel-store " << kStoreFormat << "\n";
   open();
 }
@@ -295,10 +295,13 @@ TEST_F(RocksDbStoreTest, ReadsOfASnapshotThatOutlivesItsStoreAreRefused) {
 
 // One directory of each released format is kept, and must stay readable. A new format adds its own:
 // raise kStoreFormat, then run the disabled test below and keep what it writes.
-constexpr const char* kStoredDirectory = "src/store/rocksdb/testdata/format-1";
+const std::string kStoredDirectory = "src/store/rocksdb/testdata/format-";
 
-TEST_F(RocksDbStoreTest, OpensTheStoredDirectoryOfFormat1) {
-  std::filesystem::copy(kStoredDirectory, options().directory,
+class StoredDirectoryTest : public RocksDbStoreTest, public ::testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Formats, StoredDirectoryTest, ::testing::Values(1, 2));
+
+TEST_P(StoredDirectoryTest, IsReadAndGoneOnWith) {
+  std::filesystem::copy(kStoredDirectory + std::to_string(GetParam()), options().directory,
                         std::filesystem::copy_options::recursive);
   open();
   EXPECT_EQ(store->snapshot()->version(), CommitVersion{5});
@@ -307,6 +310,11 @@ TEST_F(RocksDbStoreTest, OpensTheStoredDirectoryOfFormat1) {
   EXPECT_THAT(records(key({"stream"})), ElementsAre("1=b", "2=c", "3=d"));
   EXPECT_EQ(store->stream_bounds(key({"dropped"})).next, SequenceNumber{0});
   EXPECT_EQ(commit({.appends = {{key({"stream"}), "e"}}}).value().appended[0], SequenceNumber{4});
+  reopen();
+  EXPECT_THAT(records(key({"stream"})), ElementsAre("1=b", "2=c", "3=d", "4=e"));
+  std::string format;
+  std::getline(std::ifstream(options().directory + "/format"), format);
+  EXPECT_EQ(format, "doppel-store " + std::to_string(kStoreFormat));
 }
 
 TEST_F(RocksDbStoreTest, DISABLED_WritesTheStoredDirectory) {
@@ -327,7 +335,7 @@ TEST_F(RocksDbStoreTest, DISABLED_WritesTheStoredDirectory) {
         name.starts_with("LO") || name.starts_with("OPTIONS"))
       unneeded.push_back(file.path());
   for (const auto& file : unneeded) std::filesystem::remove(file);
-  std::filesystem::copy(options().directory, kStoredDirectory,
+  std::filesystem::copy(options().directory, kStoredDirectory + std::to_string(kStoreFormat),
                         std::filesystem::copy_options::recursive);
 }
 
