@@ -1,6 +1,6 @@
 // Messages from devices, and how events reach the logs. send() is the hot path: no coroutine, no
-// JSON, one encoding of the event however many logs it goes to.
-#include "base/metrics.h"
+// JSON, one encoding of the event however many logs it goes to. Who brings a message counts it,
+// with the protocol.
 #include "errors/hub.h"
 #include "hub/hubs.h"
 #include "hub/keys.h"
@@ -16,12 +16,6 @@ std::size_t counted_size(const events::Event& event) {
                      event.content_encoding.size();
   for (const auto& [name, value] : event.application_properties) size += name.size() + value.size();
   return size;
-}
-
-metrics::Counter& received() {
-  static metrics::Counter& counter = metrics::counter("doppel_hub_messages_received_total",
-                                                      "Telemetry messages accepted for committing");
-  return counter;
 }
 
 }  // namespace
@@ -50,7 +44,6 @@ void HubService::send(const HubName& hub, DeviceMessage message, Executor& home,
   changes.appends.push_back(
       {.stream = routes->activity().stream_for(device), .record = std::move(record)});
   connections_.touch(entity_key(hub, message.device_id, message.module_id));
-  received().add();
   parts_.store.commit(std::move(changes), home,
                       [done = std::move(done)](Result<store::Committed> committed) mutable {
                         if (committed) return done(Status());

@@ -1,7 +1,10 @@
 #include "hub/wire/mqtt_device.h"
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 
+#include "base/metrics.h"
 #include "hub/hub_fixture.h"
 #include "hub/wire/mqtt_service.h"
 
@@ -185,6 +188,24 @@ TEST_F(MqttDeviceTest, WhatWasTakenBeforeATakeoverIsStillAcknowledged) {
   EXPECT_THAT(older.connection->pubacks, ElementsAre(1));
   older.session->on_closed(false);
   newer.session->on_closed(true);
+}
+
+// One metric name, one sample a protocol: a sum over it must be the number of messages.
+TEST_F(MqttDeviceTest, AMessageIsCountedOnce) {
+  const auto all_samples = [] {
+    std::uint64_t sum = 0;
+    std::istringstream lines(metrics::render_prometheus());
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("doppel_hub_messages_received_total")) continue;
+      sum += std::stoull(line.substr(line.rfind(' ') + 1));
+    }
+    return sum;
+  };
+  auto client = connect(make_device("d1"));
+  const auto before = all_samples();
+  publish(client, message(kTelemetry, "1", 1));
+  EXPECT_EQ(all_samples(), before + 1);
+  client.session->on_closed(true);
 }
 
 }  // namespace
