@@ -91,8 +91,11 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
       co_await look_at_parked();
       // With nothing parked there is no reason to wake up but an event.
       if (!co_await wait_for_event(stop)) continue;
+      if (!is_behind_) co_await gather(stop);
       auto batch = co_await deps_.log.read(source_, {next_.load()}, kBatchEventsMax);
+      taken_last_ = deps_.clock.steady();
       if (batch) {
+        is_behind_ = batch->size() == kBatchEventsMax;
         step = co_await process(*batch, stop);
       } else {
         step = fail(std::move(batch.error()));
@@ -124,6 +127,12 @@ Task<bool> ActivityConsumer::wait_for_event(std::stop_token stop) {
   const bool is_there = co_await deps_.log.wait_for(source_, {next_.load()}, limit.get_token());
   home.cancel(timer);
   co_return is_there;
+}
+
+Task<void> ActivityConsumer::gather(std::stop_token stop) {
+  if (taken_last_ == SteadyTime::min()) co_return;
+  const auto since = deps_.clock.steady() - taken_last_;
+  if (since < kGatherFor) co_await sleep_for(kGatherFor - since, std::move(stop));
 }
 
 Task<Status> ActivityConsumer::load_checkpoint() {

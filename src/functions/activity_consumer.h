@@ -27,6 +27,9 @@
 namespace doppel::functions {
 
 inline constexpr std::size_t kBatchEventsMax = 256;
+// While events keep coming they are taken this often at most, one commit for all that came
+// meanwhile; the first after a pause takes effect at once.
+inline constexpr Duration kGatherFor = std::chrono::milliseconds(10);
 inline constexpr int kAttemptsMax = 5;
 inline constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
 inline constexpr Duration kBackoffMax = std::chrono::seconds(10);
@@ -58,6 +61,7 @@ class ActivityConsumer {
   using Batch = std::vector<events::StoredEvent>;
 
   Task<bool> wait_for_event(std::stop_token stop);
+  Task<void> gather(std::stop_token stop);
   Task<Status> load_checkpoint();
   Task<Status> process(const Batch& batch, std::stop_token stop);
   Task<Status> process_alone(const events::StoredEvent& stored, std::stop_token stop);
@@ -76,6 +80,8 @@ class ActivityConsumer {
   std::atomic<std::uint64_t> next_ = 0;
   std::set<DeviceId> parked_;  // devices with parked events, as far as committed
   SteadyTime parked_looked_{};
+  SteadyTime taken_last_ = SteadyTime::min();
+  bool is_behind_ = false;  // the last batch was as large as one may be
 };
 
 }  // namespace doppel::functions

@@ -83,7 +83,7 @@ class ConsumerTest : public ::testing::Test {
     EXPECT_TRUE(run(store::transact<bool>(*store, body)).has_value());
   }
 
-  void send(const hub::Identity& device, const std::string& body) {
+  void deliver(const hub::Identity& device, const std::string& body) {
     hub::DeviceMessage message{.device_id = device.device_id,
                                .module_id = {},
                                .generation = device.generation,
@@ -96,6 +96,11 @@ class ConsumerTest : public ::testing::Test {
     });
     executor.run_until_idle();
     ASSERT_TRUE(sent && sent->has_value());
+  }
+  // The same, and its effect.
+  void send(const hub::Identity& device, const std::string& body) {
+    deliver(device, body);
+    settle();
   }
 
   void remove_device(const std::string& id) {
@@ -130,7 +135,7 @@ class ConsumerTest : public ::testing::Test {
     EXPECT_EQ(running, 0);
     consumers.clear();
   }
-  void settle() { executor.run_until_idle(); }
+  void settle() { executor.advance(kGatherFor); }
 
   std::vector<DeadLetter> letters(std::string_view function) {
     store::Transaction tx(*store);
@@ -264,6 +269,24 @@ TEST_F(ConsumerTest, TelemetryWaitsForATwinThatIsExpectedAndThenTakesEffectInOrd
   send(device, R"({"Temperature": 3})");
   EXPECT_DOUBLE_EQ(temperature("t1"), 3);
   EXPECT_EQ(twin("t1")->document.at("Label"), "first");
+  end();
+}
+
+// A busy partition costs one commit for what came within kGatherFor; a quiet one does not wait.
+TEST_F(ConsumerTest, WhatComesInARowIsTakenTogetherAndTheFirstAtOnce) {
+  const auto device = make_device("t1");
+  make_twin("t1", device.generation);
+  start();
+  settle();
+  deliver(device, R"({"Temperature": 1})");
+  EXPECT_DOUBLE_EQ(temperature("t1"), 1);
+  deliver(device, R"({"Temperature": 2})");
+  deliver(device, R"({"Temperature": 3})");
+  EXPECT_DOUBLE_EQ(temperature("t1"), 1);
+  const auto before = store->snapshot()->version();
+  executor.advance(kGatherFor);
+  EXPECT_DOUBLE_EQ(temperature("t1"), 3);
+  EXPECT_EQ(store->snapshot()->version(), before.next());
   end();
 }
 
