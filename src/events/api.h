@@ -43,24 +43,41 @@ struct Partition {
 
 // One event, with what AMQP keeps apart (reference: OASIS AMQP 1.0 part 3, section 3.2). The body
 // is bytes and is never re-serialized. Maps keep the order of insertion on the wire.
-struct Event {
-  using Properties = std::vector<std::pair<std::string, std::string>>;
+template <class Text>
+struct BasicEvent {
+  using Properties = std::vector<std::pair<Text, Text>>;
 
-  std::string body{};
+  Text body{};
   Properties application_properties{};  // values are strings on every path that IoT Hub knows
   Properties annotations{};             // iothub-connection-device-id, iothub-message-source, ...
-  std::string message_id{};
-  std::string correlation_id{};
-  std::string user_id{};
-  std::string to{};
-  std::string content_type{};
-  std::string content_encoding{};
-  std::string partition_key{};
+  Text message_id{};
+  Text correlation_id{};
+  Text user_id{};
+  Text to{};
+  Text content_type{};
+  Text content_encoding{};
+  Text partition_key{};
   std::optional<TimePoint> absolute_expiry{};
 
-  std::optional<std::string_view> property(std::string_view name) const;
-  std::optional<std::string_view> annotation(std::string_view name) const;
+  std::optional<std::string_view> property(std::string_view name) const {
+    return find_in(application_properties, name);
+  }
+  std::optional<std::string_view> annotation(std::string_view name) const {
+    return find_in(annotations, name);
+  }
+
+ private:
+  static std::optional<std::string_view> find_in(const Properties& properties,
+                                                 std::string_view name) {
+    for (const auto& [key, value] : properties)
+      if (key == name) return value;
+    return std::nullopt;
+  }
 };
+using Event = BasicEvent<std::string>;
+// The same without copies, for whoever only looks: views into a record, or into an Event.
+using EventView = BasicEvent<std::string_view>;
+EventView view(const Event& event);
 
 struct StoredEvent {
   SequenceNumber sequence;
@@ -72,6 +89,7 @@ struct StoredEvent {
 // never writes.
 std::string encode(const Event& event);
 Result<Event> decode(std::string_view record);
+Result<EventView> decode_view(std::string_view record);
 
 // The partition of a key (Azure's hash; reference/event-hubs.md section 10), and so of a device ID.
 std::uint32_t partition_of(std::string_view key, std::uint32_t partition_count);
@@ -104,6 +122,11 @@ class EventLog : public store::Observer {
   Task<Result<std::vector<StoredEvent>>> read(Partition partition, SequenceNumber from,
                                               std::size_t count_max,
                                               std::size_t bytes_max = 1024 * 1024);
+  // The same before decoding.
+  Task<Result<std::vector<store::StreamRecord>>> read_records(Partition partition,
+                                                              SequenceNumber from,
+                                                              std::size_t count_max,
+                                                              std::size_t bytes_max = 1024 * 1024);
   store::StreamBounds bounds(const Partition& partition) const;
   Task<Result<SequenceNumber>> find_by_time(Partition partition, TimePoint time);
 

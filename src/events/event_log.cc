@@ -65,7 +65,7 @@ EventLog::~EventLog() { store_.remove_observer(*this); }
 Task<Result<std::vector<StoredEvent>>> EventLog::read(Partition partition, SequenceNumber from,
                                                       std::size_t count_max,
                                                       std::size_t bytes_max) {
-  auto records = co_await store_.read_stream(stream_name(partition), from, count_max, bytes_max);
+  auto records = co_await read_records(std::move(partition), from, count_max, bytes_max);
   if (!records) co_return fail(std::move(records.error()));
   std::vector<StoredEvent> events;
   events.reserve(records->size());
@@ -76,6 +76,13 @@ Task<Result<std::vector<StoredEvent>>> EventLog::read(Partition partition, Seque
         {.sequence = record.sequence, .enqueued = record.enqueued, .event = std::move(*event)});
   }
   co_return events;
+}
+
+Task<Result<std::vector<store::StreamRecord>>> EventLog::read_records(Partition partition,
+                                                                      SequenceNumber from,
+                                                                      std::size_t count_max,
+                                                                      std::size_t bytes_max) {
+  co_return co_await store_.read_stream(stream_name(partition), from, count_max, bytes_max);
 }
 
 store::StreamBounds EventLog::bounds(const Partition& partition) const {

@@ -28,18 +28,20 @@ enum Part : unsigned {
   kAllParts = (1u << 10) - 1,
 };
 
+template <class Text>
 struct TextPart {
   Part bit;
-  std::string Event::* field;
+  Text BasicEvent<Text>::* field;
 };
+template <class Text>
 constexpr std::array kTextParts = {
-    TextPart{kHasMessageId, &Event::message_id},
-    TextPart{kHasCorrelationId, &Event::correlation_id},
-    TextPart{kHasUserId, &Event::user_id},
-    TextPart{kHasTo, &Event::to},
-    TextPart{kHasContentType, &Event::content_type},
-    TextPart{kHasContentEncoding, &Event::content_encoding},
-    TextPart{kHasPartitionKey, &Event::partition_key},
+    TextPart<Text>{kHasMessageId, &BasicEvent<Text>::message_id},
+    TextPart<Text>{kHasCorrelationId, &BasicEvent<Text>::correlation_id},
+    TextPart<Text>{kHasUserId, &BasicEvent<Text>::user_id},
+    TextPart<Text>{kHasTo, &BasicEvent<Text>::to},
+    TextPart<Text>{kHasContentType, &BasicEvent<Text>::content_type},
+    TextPart<Text>{kHasContentEncoding, &BasicEvent<Text>::content_encoding},
+    TextPart<Text>{kHasPartitionKey, &BasicEvent<Text>::partition_key},
 };
 
 // Names that nearly every hub event carries, written as one byte: their place here plus one. Only
@@ -96,7 +98,7 @@ void append_properties(std::string& out, const Event::Properties& properties) {
 std::size_t size_bound(const Event& event) {
   constexpr std::size_t kPerText = 12;  // lengths and codes, generously
   std::size_t size = 64 + event.body.size();
-  for (const auto& part : kTextParts) size += (event.*part.field).size() + kPerText;
+  for (const auto& part : kTextParts<std::string>) size += (event.*part.field).size() + kPerText;
   for (const auto* properties : {&event.application_properties, &event.annotations})
     for (const auto& [name, value] : *properties) size += name.size() + value.size() + kPerText;
   return size;
@@ -104,7 +106,7 @@ std::size_t size_bound(const Event& event) {
 
 unsigned parts_of(const Event& event) {
   unsigned parts = 0;
-  for (const auto& part : kTextParts)
+  for (const auto& part : kTextParts<std::string>)
     if (!(event.*part.field).empty()) parts |= part.bit;
   if (event.absolute_expiry) parts |= kHasExpiry;
   if (!event.application_properties.empty()) parts |= kHasApplicationProperties;
@@ -169,7 +171,8 @@ class Reader {
   std::string_view reason_;
 };
 
-void read_properties(Reader& in, Event::Properties& properties) {
+template <class Properties>
+void read_properties(Reader& in, Properties& properties) {
   const auto count = in.varint();
   if (count == 0) return in.refuse("an empty list is written as absent");
   if (count > in.rest().size()) return in.refuse("a count passes the end");
@@ -180,53 +183,20 @@ void read_properties(Reader& in, Event::Properties& properties) {
     const auto name = code == 0 ? in.text() : kKnownNames[code - 1];
     if (code == 0 && code_of(name) != 0) return in.refuse("a listed name is spelled out");
     const auto value = in.text();
-    properties.emplace_back(std::string(name), std::string(value));
+    properties.emplace_back(name, value);
   }
 }
 
-std::optional<std::string_view> find_in(const Event::Properties& properties,
-                                        std::string_view name) {
-  for (const auto& [key, value] : properties)
-    if (key == name) return value;
-  return std::nullopt;
-}
-
-}  // namespace
-
-std::optional<std::string_view> Event::property(std::string_view name) const {
-  return find_in(application_properties, name);
-}
-
-std::optional<std::string_view> Event::annotation(std::string_view name) const {
-  return find_in(annotations, name);
-}
-
-std::string encode(const Event& event) {
-  const unsigned parts = parts_of(event);
-  std::string out;
-  out.reserve(size_bound(event));
-  out.push_back(static_cast<char>(kFormatVersion));
-  append_be(out, static_cast<std::uint16_t>(parts));
-  for (const auto& part : kTextParts)
-    if (parts & part.bit) append_text(out, event.*part.field);
-  if (event.absolute_expiry) {
-    append_be(out, static_cast<std::uint64_t>(event.absolute_expiry->time_since_epoch().count()));
-  }
-  if (parts & kHasApplicationProperties) append_properties(out, event.application_properties);
-  if (parts & kHasAnnotations) append_properties(out, event.annotations);
-  out.append(event.body);
-  return out;
-}
-
-Result<Event> decode(std::string_view record) {
+template <class Text>
+Result<BasicEvent<Text>> decode_as(std::string_view record) {
   Reader in(record);
-  Event event;
+  BasicEvent<Text> event;
   if (in.byte() != kFormatVersion)
     return fail(Code::internal, "event record: not of a format this version knows");
   const auto head = in.bytes(2);
   const unsigned parts = in.failed() ? 0 : load_be<std::uint16_t>(head.data());
   if (parts & ~kAllParts) in.refuse("a part is unknown");
-  for (const auto& part : kTextParts) {
+  for (const auto& part : kTextParts<Text>) {
     if (!(parts & part.bit)) continue;
     event.*part.field = in.text();
     if ((event.*part.field).empty()) in.refuse("an empty text is written as absent");
@@ -243,6 +213,48 @@ Result<Event> decode(std::string_view record) {
   if (in.failed()) return fail(Code::internal, "event record: " + std::string(in.reason()));
   event.body = in.rest();
   return event;
+}
+
+}  // namespace
+
+std::string encode(const Event& event) {
+  const unsigned parts = parts_of(event);
+  std::string out;
+  out.reserve(size_bound(event));
+  out.push_back(static_cast<char>(kFormatVersion));
+  append_be(out, static_cast<std::uint16_t>(parts));
+  for (const auto& part : kTextParts<std::string>)
+    if (parts & part.bit) append_text(out, event.*part.field);
+  if (event.absolute_expiry) {
+    append_be(out, static_cast<std::uint64_t>(event.absolute_expiry->time_since_epoch().count()));
+  }
+  if (parts & kHasApplicationProperties) append_properties(out, event.application_properties);
+  if (parts & kHasAnnotations) append_properties(out, event.annotations);
+  out.append(event.body);
+  return out;
+}
+
+Result<Event> decode(std::string_view record) { return decode_as<std::string>(record); }
+
+Result<EventView> decode_view(std::string_view record) {
+  return decode_as<std::string_view>(record);
+}
+
+EventView view(const Event& event) {
+  EventView seen{.body = event.body, .absolute_expiry = event.absolute_expiry};
+  const auto copy = [](const Event::Properties& from, EventView::Properties& to) {
+    to.assign(from.begin(), from.end());
+  };
+  copy(event.application_properties, seen.application_properties);
+  copy(event.annotations, seen.annotations);
+  seen.message_id = event.message_id;
+  seen.correlation_id = event.correlation_id;
+  seen.user_id = event.user_id;
+  seen.to = event.to;
+  seen.content_type = event.content_type;
+  seen.content_encoding = event.content_encoding;
+  seen.partition_key = event.partition_key;
+  return seen;
 }
 
 }  // namespace doppel::events

@@ -92,7 +92,7 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
       // With nothing parked there is no reason to wake up but an event.
       if (!co_await wait_for_event(stop)) continue;
       if (!is_behind_) co_await gather(stop);
-      auto batch = co_await deps_.log.read(source_, {next_.load()}, kBatchEventsMax);
+      auto batch = co_await deps_.log.read_records(source_, {next_.load()}, kBatchEventsMax);
       taken_last_ = deps_.clock.steady();
       if (batch) {
         is_behind_ = batch->size() == kBatchEventsMax;
@@ -157,7 +157,7 @@ Task<Status> ActivityConsumer::process(const Batch& batch, std::stop_token stop)
   co_return Status{};
 }
 
-Task<Status> ActivityConsumer::process_alone(const events::StoredEvent& stored,
+Task<Status> ActivityConsumer::process_alone(const store::StreamRecord& stored,
                                              std::stop_token stop) {
   Duration backoff = kBackoffMin;
   for (int attempt = 1;; ++attempt) {
@@ -170,23 +170,25 @@ Task<Status> ActivityConsumer::process_alone(const events::StoredEvent& stored,
 }
 
 // One transaction: the effects of `count` events and the checkpoint behind them.
-Task<Status> ActivityConsumer::take(const events::StoredEvent* first, std::size_t count) {
+Task<Status> ActivityConsumer::take(const store::StreamRecord* first, std::size_t count) {
   store::Transaction tx(deps_.store);
   Effects effects(tx, context());
   std::vector<Outcome> outcomes;
   std::set<DeviceId> parked = parked_;
   for (const auto* stored = first; stored != first + count; ++stored) {
-    const DeviceId device(stored->event.annotation(hub::kConnectionDeviceId).value_or(""));
+    const auto event = events::decode_view(stored->record);
+    if (!event) co_return fail(event.error());
+    const DeviceId device(event->annotation(hub::kConnectionDeviceId).value_or(""));
     if (parked.contains(device)) {
       // Older telemetry of this device goes first.
       if (auto done = co_await unpark(tx, effects, device); !done) co_return done;
       parked.erase(device);
     }
-    auto outcome = co_await effects.apply(stored->event);
+    auto outcome = co_await effects.apply(*event);
     if (!outcome) co_return fail(std::move(outcome.error()));
     outcomes.push_back(*outcome);
     if (*outcome != Outcome::telemetry_parked) continue;
-    if (auto done = co_await park(tx, *stored); !done) co_return done;
+    if (auto done = co_await park(tx, *stored, device); !done) co_return done;
     parked.insert(device);
   }
   if (auto done = co_await effects.finish(); !done) co_return done;
@@ -200,8 +202,8 @@ Task<Status> ActivityConsumer::take(const events::StoredEvent* first, std::size_
   co_return Status{};
 }
 
-Task<Status> ActivityConsumer::park(store::Transaction& tx, const events::StoredEvent& stored) {
-  const DeviceId device(stored.event.annotation(hub::kConnectionDeviceId).value_or(""));
+Task<Status> ActivityConsumer::park(store::Transaction& tx, const store::StreamRecord& stored,
+                                    DeviceId device) {
   auto already = co_await parked_for(tx, app_, source_, device);
   if (!already) co_return fail(std::move(already.error()));
   if (already->size() >= kParkedEventsMax) {
@@ -232,7 +234,7 @@ Task<Status> ActivityConsumer::unpark(store::Transaction& tx, Effects& effects, 
   if (!parked) co_return fail(std::move(parked.error()));
   const auto now = deps_.clock.now();
   for (auto& waiting : *parked) {
-    auto outcome = co_await effects.apply(waiting.event);
+    auto outcome = co_await effects.apply(events::view(waiting.event));
     if (!outcome) co_return fail(std::move(outcome.error()));
     const bool is_late = now - waiting.enqueued >= kParkedFor;
     if (*outcome == Outcome::telemetry_parked && !is_late) continue;
@@ -272,10 +274,13 @@ Task<void> ActivityConsumer::look_at_parked() {
   }
 }
 
-Task<Status> ActivityConsumer::bury(const events::StoredEvent& stored, const Error& error) {
+Task<Status> ActivityConsumer::bury(const store::StreamRecord& stored, const Error& error) {
   store::Transaction tx(deps_.store);
   const auto now = deps_.clock.now();
-  const auto function = function_of(stored.event);
+  // One that cannot be read is kept as a body of its bytes.
+  auto event = events::decode(stored.record).value_or(events::Event{.body = stored.record});
+  const DeviceId device(event.annotation(hub::kConnectionDeviceId).value_or(""));
+  const auto function = function_of(event);
   const std::string reason = error.message;
   stage_dead_letter(tx, app_,
                     {.id = dead_letter_id(now, source_, stored.sequence),
@@ -285,20 +290,19 @@ Task<Status> ActivityConsumer::bury(const events::StoredEvent& stored, const Err
                      .failed_at = now,
                      .reason = reason,
                      .attempts = kAttemptsMax,
-                     .event = stored.event});
+                     .event = std::move(event)});
   const store::SequenceNumber next = stored.sequence.next();
   events::stage_checkpoint(tx, consumer_name(app_), source_, next);
   auto committed = co_await tx.commit();
   if (!committed) co_return fail(std::move(committed.error()));
   next_ = next.value;
   dead_letters().add();
-  log::error("functions.dead_letter",
-             {{"app", app_},
-              {"function", function},
-              {"hub", hub_.view()},
-              {"device_id", stored.event.annotation(hub::kConnectionDeviceId).value_or("")},
-              {"sequence", stored.sequence.value},
-              {"reason", reason}});
+  log::error("functions.dead_letter", {{"app", app_},
+                                       {"function", function},
+                                       {"hub", hub_.view()},
+                                       {"device_id", device.view()},
+                                       {"sequence", stored.sequence.value},
+                                       {"reason", reason}});
   co_return Status{};
 }
 

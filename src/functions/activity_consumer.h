@@ -58,17 +58,17 @@ class ActivityConsumer {
   std::uint64_t next_sequence() const { return next_.load(std::memory_order_relaxed); }
 
  private:
-  using Batch = std::vector<events::StoredEvent>;
+  using Batch = std::vector<store::StreamRecord>;
 
   Task<bool> wait_for_event(std::stop_token stop);
   Task<void> gather(std::stop_token stop);
   Task<Status> load_checkpoint();
   Task<Status> process(const Batch& batch, std::stop_token stop);
-  Task<Status> process_alone(const events::StoredEvent& stored, std::stop_token stop);
-  Task<Status> take(const events::StoredEvent* first, std::size_t count);
-  Task<Status> park(store::Transaction& tx, const events::StoredEvent& stored);
+  Task<Status> process_alone(const store::StreamRecord& stored, std::stop_token stop);
+  Task<Status> take(const store::StreamRecord* first, std::size_t count);
+  Task<Status> park(store::Transaction& tx, const store::StreamRecord& stored, DeviceId device);
   Task<Status> unpark(store::Transaction& tx, Effects& effects, DeviceId device);
-  Task<Status> bury(const events::StoredEvent& stored, const Error& error);
+  Task<Status> bury(const store::StreamRecord& stored, const Error& error);
   Task<void> look_at_parked();
   Effects::Context context() { return {deps_.hubs, deps_.twins, settings_, hub_}; }
 

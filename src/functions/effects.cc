@@ -18,7 +18,7 @@ std::optional<std::string> named_twin(const json::Object& tags) {
 }
 
 // Tags in the body of a deletion event, which is the device twin as it was.
-std::optional<std::string> twin_named_by(const events::Event& deletion) {
+std::optional<std::string> twin_named_by(const events::EventView& deletion) {
   const auto body = json::parse(deletion.body);
   if (!body) return std::nullopt;
   const auto* tags = json::find(*body, "tags");
@@ -51,7 +51,7 @@ std::string_view to_string(Outcome outcome) {
   return "?";
 }
 
-Task<Result<Outcome>> Effects::apply(const events::Event& event) {
+Task<Result<Outcome>> Effects::apply(const events::EventView& event) {
   const auto source = event.annotation(hub::kMessageSource).value_or("");
   const DeviceId device(event.annotation(hub::kConnectionDeviceId).value_or(""));
   // Modules have no digital twin of their own.
@@ -85,7 +85,7 @@ Task<Result<Effects::Target*>> Effects::target_of(DeviceId device) {
   co_return &targets_.insert_or_assign(std::move(device), std::move(target)).first->second;
 }
 
-Task<Result<Outcome>> Effects::apply_telemetry(const events::Event& event, DeviceId device) {
+Task<Result<Outcome>> Effects::apply_telemetry(const events::EventView& event, DeviceId device) {
   auto found = co_await target_of(std::move(device));
   if (!found) co_return fail(std::move(found.error()));
   Target& target = **found;
@@ -110,7 +110,7 @@ Task<Result<Outcome>> Effects::apply_telemetry(const events::Event& event, Devic
   co_return any ? Outcome::telemetry_applied : Outcome::telemetry_without_property;
 }
 
-Task<Result<Outcome>> Effects::apply_delete(const events::Event& event, DeviceId device) {
+Task<Result<Outcome>> Effects::apply_delete(const events::EventView& event, DeviceId device) {
   const DigitalTwinId id(twin_named_by(event).value_or(device.str()));
   // What was folded for any device that writes to this twin goes with it or stays with its new
   // owner, in order.

@@ -50,7 +50,7 @@ class Effects {
   Effects(store::Transaction& tx, Context context) : tx_(tx), context_(std::move(context)) {}
 
   // Takes one event. Only telemetry_parked leaves it to the caller to keep the event.
-  Task<Result<Outcome>> apply(const events::Event& event);
+  Task<Result<Outcome>> apply(const events::EventView& event);
   // Stages what is still folded. Call before the commit.
   Task<Status> finish();
 
@@ -65,8 +65,8 @@ class Effects {
     std::map<std::string, json::Value> pending;  // property -> newest value
   };
 
-  Task<Result<Outcome>> apply_telemetry(const events::Event& event, DeviceId device);
-  Task<Result<Outcome>> apply_delete(const events::Event& event, DeviceId device);
+  Task<Result<Outcome>> apply_telemetry(const events::EventView& event, DeviceId device);
+  Task<Result<Outcome>> apply_delete(const events::EventView& event, DeviceId device);
   Task<Result<Target*>> target_of(DeviceId device);
   Task<Status> settle(Target& target);
 

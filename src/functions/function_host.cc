@@ -215,7 +215,7 @@ Task<Status> FunctionHost::replay(std::string app, std::string function, std::st
     const HubName hub(
         (*letter)->source.log.space.substr((*letter)->source.log.space.find(':') + 1));
     Effects effects(tx, {deps_.hubs, deps_.twins, *settings, hub});
-    auto outcome = co_await effects.apply((*letter)->event);
+    auto outcome = co_await effects.apply(events::view((*letter)->event));
     if (!outcome) co_return fail(std::move(outcome.error()));
     if (*outcome == Outcome::telemetry_parked)
       co_return fail(Code::precondition_failed,

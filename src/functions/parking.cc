@@ -22,10 +22,10 @@ std::string device_prefix(std::string_view app, const events::Partition& source,
 }  // namespace
 
 void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source,
-                  const DeviceId& device, const events::StoredEvent& stored) {
+                  const DeviceId& device, const store::StreamRecord& stored) {
   std::string value;
   append_be(value, static_cast<std::uint64_t>(stored.enqueued.time_since_epoch().count()));
-  value += events::encode(stored.event);
+  value += stored.record;
   tx.put(
       device_prefix(app, source, device) + store::key({store::number_part(stored.sequence.value)}),
       std::move(value));

@@ -28,7 +28,7 @@ struct ParkedEvent {
 };
 
 void stage_parked(store::Transaction& tx, std::string_view app, const events::Partition& source,
-                  const DeviceId& device, const events::StoredEvent& stored);
+                  const DeviceId& device, const store::StreamRecord& stored);
 // The events parked for one device, oldest first.
 Task<Result<std::vector<ParkedEvent>>> parked_for(store::Transaction& tx, std::string app,
                                                   events::Partition source, DeviceId device);
