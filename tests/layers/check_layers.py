@@ -130,6 +130,8 @@ def judge_include(path, included, exists):
         target = ERRORS_OF.get(target, target)
         allowed = target == owner or target in USES[part]
         return None if allowed else f'{part} may not use the errors of {target}'
+    if included.startswith("amqp/"):  # generated; schemas/amqp
+        return None if part == "protocol/amqp" else "only protocol/amqp may include its tables"
     target = part_of(included)
     if target is None:
         return f'"{included}" is in no part that the table knows'
@@ -189,6 +191,9 @@ def check_file(root, file):
         if included.startswith("errors/"):
             service = included.removeprefix("errors/").removesuffix(".h")
             return (root / "schemas/errors" / (service + ".tsv")).exists()
+        if included.startswith("amqp/"):
+            table = included.removeprefix("amqp/").removesuffix(".h")
+            return (root / "schemas/amqp" / (table + ".tsv")).exists()
         return (root / "src" / included).exists()
 
     for number, line in enumerate(lines, 1):
