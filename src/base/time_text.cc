@@ -58,15 +58,26 @@ std::optional<Duration> take_offset(std::string_view& text) {
 
 }  // namespace
 
-std::string to_iso8601(TimePoint time) {
+Iso8601Text::Iso8601Text(TimePoint time) {
   const auto day = floor<days>(time);
   const year_month_day date(day);
   const hh_mm_ss clock(time - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:07}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count() / 100);
+  char* at = text_.data();
+  const auto put = [&at](std::int64_t value, int digits, char after) {
+    for (int i = digits - 1; i >= 0; --i, value /= 10) at[i] = static_cast<char>('0' + value % 10);
+    at += digits;
+    *at++ = after;
+  };
+  put(static_cast<int>(date.year()), 4, '-');
+  put(static_cast<unsigned>(date.month()), 2, '-');
+  put(static_cast<unsigned>(date.day()), 2, 'T');
+  put(clock.hours().count(), 2, ':');
+  put(clock.minutes().count(), 2, ':');
+  put(clock.seconds().count(), 2, '.');
+  put(clock.subseconds().count() / 100, 7, 'Z');
 }
+
+std::string to_iso8601(TimePoint time) { return std::string(Iso8601Text(time).view()); }
 
 std::optional<TimePoint> parse_iso8601(std::string_view text) {
   const auto year = take_digits(text, 4);

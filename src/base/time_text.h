@@ -1,6 +1,7 @@
 // Times as Azure's services write and read them.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,16 @@ namespace doppel {
 
 // "2022-08-31T22:02:50.5163352Z": UTC, seven fraction digits.
 std::string to_iso8601(TimePoint time);
+
+// The same on the stack, for hot paths.
+class Iso8601Text {
+ public:
+  explicit Iso8601Text(TimePoint time);
+  std::string_view view() const { return {text_.data(), text_.size()}; }
+
+ private:
+  std::array<char, 28> text_;
+};
 
 // RFC 3339 / ISO 8601 date and time with 'Z' or an offset; any number of fraction digits (beyond
 // nine they are dropped).

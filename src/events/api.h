@@ -88,6 +88,7 @@ struct StoredEvent {
 // Compact binary form, version byte first (docs/wire/event-record.md). decode refuses what encode
 // never writes.
 std::string encode(const Event& event);
+std::string encode(const EventView& event);
 Result<Event> decode(std::string_view record);
 Result<EventView> decode_view(std::string_view record);
 

@@ -85,7 +85,8 @@ void append_text(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-void append_properties(std::string& out, const Event::Properties& properties) {
+template <class Properties>
+void append_properties(std::string& out, const Properties& properties) {
   append_varint(out, properties.size());
   for (const auto& [name, value] : properties) {
     const unsigned code = code_of(name);
@@ -95,18 +96,20 @@ void append_properties(std::string& out, const Event::Properties& properties) {
   }
 }
 
-std::size_t size_bound(const Event& event) {
+template <class Text>
+std::size_t size_bound(const BasicEvent<Text>& event) {
   constexpr std::size_t kPerText = 12;  // lengths and codes, generously
   std::size_t size = 64 + event.body.size();
-  for (const auto& part : kTextParts<std::string>) size += (event.*part.field).size() + kPerText;
+  for (const auto& part : kTextParts<Text>) size += (event.*part.field).size() + kPerText;
   for (const auto* properties : {&event.application_properties, &event.annotations})
     for (const auto& [name, value] : *properties) size += name.size() + value.size() + kPerText;
   return size;
 }
 
-unsigned parts_of(const Event& event) {
+template <class Text>
+unsigned parts_of(const BasicEvent<Text>& event) {
   unsigned parts = 0;
-  for (const auto& part : kTextParts<std::string>)
+  for (const auto& part : kTextParts<Text>)
     if (!(event.*part.field).empty()) parts |= part.bit;
   if (event.absolute_expiry) parts |= kHasExpiry;
   if (!event.application_properties.empty()) parts |= kHasApplicationProperties;
@@ -215,15 +218,14 @@ Result<BasicEvent<Text>> decode_as(std::string_view record) {
   return event;
 }
 
-}  // namespace
-
-std::string encode(const Event& event) {
+template <class Text>
+std::string encode_any(const BasicEvent<Text>& event) {
   const unsigned parts = parts_of(event);
   std::string out;
   out.reserve(size_bound(event));
   out.push_back(static_cast<char>(kFormatVersion));
   append_be(out, static_cast<std::uint16_t>(parts));
-  for (const auto& part : kTextParts<std::string>)
+  for (const auto& part : kTextParts<Text>)
     if (parts & part.bit) append_text(out, event.*part.field);
   if (event.absolute_expiry) {
     append_be(out, static_cast<std::uint64_t>(event.absolute_expiry->time_since_epoch().count()));
@@ -233,6 +235,12 @@ std::string encode(const Event& event) {
   out.append(event.body);
   return out;
 }
+
+}  // namespace
+
+std::string encode(const Event& event) { return encode_any(event); }
+
+std::string encode(const EventView& event) { return encode_any(event); }
 
 Result<Event> decode(std::string_view record) { return decode_as<std::string>(record); }
 

@@ -107,6 +107,23 @@ struct DeviceMessage {
       event{};  // body and properties as the device set them; the hub adds its annotations
 };
 
+// The same as views, which must last during the call that takes it.
+struct DeviceMessageView {
+  const DeviceId& device_id;
+  const ModuleId& module_id;
+  const GenerationId& generation;
+  std::string_view auth_method;
+  events::EventView event;
+
+  static DeviceMessageView of(const DeviceMessage& message) {
+    return {.device_id = message.device_id,
+            .module_id = message.module_id,
+            .generation = message.generation,
+            .auth_method = message.auth_method,
+            .event = events::view(message.event)};
+  }
+};
+
 // How a device that is connected is reached. Kept by the connection's owner; called on its
 // executor.
 class DeviceConnection {
@@ -162,8 +179,11 @@ class Hubs {
                                                  DeviceProof proof) = 0;
 
   // ---- Messages. The hot path: a callback, on `home`, when the message is durable. ----
-  virtual void send(const HubName& hub, DeviceMessage message, Executor& home,
-                    std::move_only_function<void(Status)> done) = 0;
+  using Sent = store::Store::CommitDone;
+  virtual void send(const HubName& hub, DeviceMessageView message, Executor& home, Sent done) = 0;
+  void send(const HubName& hub, const DeviceMessage& message, Executor& home, Sent done) {
+    send(hub, DeviceMessageView::of(message), home, std::move(done));
+  }
 };
 
 // The log of the internal feed of a hub, and the consumer-visible names in it.

@@ -105,15 +105,15 @@ events::Event twin_change_event(const EventContext& context, const Identity& ide
   return envelope(context, identity, kind, json::write(body));
 }
 
-void annotate_telemetry(events::Event& event, const DeviceId& device, const ModuleId& module,
-                        const GenerationId& generation, std::string auth_method, TimePoint now) {
-  auto& annotations = event.annotations;
+void annotate_telemetry(DeviceMessageView& message, std::string_view enqueued) {
+  auto& annotations = message.event.annotations;
   annotations.reserve(annotations.size() + 6);
-  annotations.emplace_back(kConnectionDeviceId, device.str());
-  if (!module.empty()) annotations.emplace_back(kConnectionModuleId, module.str());
-  annotations.emplace_back(kConnectionAuthMethod, std::move(auth_method));
-  annotations.emplace_back(kConnectionGenerationId, generation.str());
-  annotations.emplace_back(kEnqueuedTime, to_iso8601(now));
+  annotations.emplace_back(kConnectionDeviceId, message.device_id.view());
+  if (!message.module_id.empty())
+    annotations.emplace_back(kConnectionModuleId, message.module_id.view());
+  annotations.emplace_back(kConnectionAuthMethod, message.auth_method);
+  annotations.emplace_back(kConnectionGenerationId, message.generation.view());
+  annotations.emplace_back(kEnqueuedTime, enqueued);
   annotations.emplace_back(kMessageSource, kSourceTelemetry);
 }
 

@@ -36,8 +36,8 @@ struct TwinChangeView {
 events::Event twin_change_event(const EventContext& context, const Identity& identity,
                                 const DeviceTwin& twin, const TwinChangeView& change);
 
-// Adds what the hub says of a telemetry message.
-void annotate_telemetry(events::Event& event, const DeviceId& device, const ModuleId& module,
-                        const GenerationId& generation, std::string auth_method, TimePoint now);
+// Adds what the hub says of a telemetry message to its event. `enqueued`, in ISO 8601, must last as
+// long as the event.
+void annotate_telemetry(DeviceMessageView& message, std::string_view enqueued);
 
 }  // namespace doppel::hub

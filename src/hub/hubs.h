@@ -80,8 +80,8 @@ class HubService final : public Hubs, public store::Observer {
                                                    std::size_t limit) override;
   Task<Result<DeviceGrant>> authenticate(HubName hub, DeviceId device, ModuleId module,
                                          DeviceProof proof) override;
-  void send(const HubName& hub, DeviceMessage message, Executor& home,
-            std::move_only_function<void(Status)> done) override;
+  using Hubs::send;
+  void send(const HubName& hub, DeviceMessageView message, Executor& home, Sent done) override;
 
   // ---- Identities ----
   // With the first content of its device twin.

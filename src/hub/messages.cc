@@ -1,6 +1,7 @@
 // Messages from devices, and how events reach the logs. send() is the hot path: no coroutine, no
 // JSON, one encoding of the event however many logs it goes to. Who brings a message counts it,
 // with the protocol.
+#include "base/time_text.h"
 #include "errors/hub.h"
 #include "hub/hubs.h"
 #include "hub/keys.h"
@@ -10,7 +11,7 @@ namespace {
 
 // What the limit counts: the body, the values of system properties, names and values of the
 // device's own (iot-hub.md section 1.4).
-std::size_t counted_size(const events::Event& event) {
+std::size_t counted_size(const events::EventView& event) {
   std::size_t size = event.body.size() + event.message_id.size() + event.correlation_id.size() +
                      event.user_id.size() + event.to.size() + event.content_type.size() +
                      event.content_encoding.size();
@@ -20,8 +21,7 @@ std::size_t counted_size(const events::Event& event) {
 
 }  // namespace
 
-void HubService::send(const HubName& hub, DeviceMessage message, Executor& home,
-                      std::move_only_function<void(Status)> done) {
+void HubService::send(const HubName& hub, DeviceMessageView message, Executor& home, Sent done) {
   const auto refuse = [&](const ServiceError& error) {
     home.post([&error, done = std::move(done)]() mutable { done(fail(error)); });
   };
@@ -30,25 +30,20 @@ void HubService::send(const HubName& hub, DeviceMessage message, Executor& home,
   const auto* routes = routing->find(hub);
   if (routes == nullptr) return refuse(errors::hub::kIotHubNotFound);
 
-  auto& event = message.event;
-  annotate_telemetry(event, message.device_id, message.module_id, message.generation,
-                     std::move(message.auth_method), parts_.clock.now());
-  std::string record = events::encode(event);
+  const Iso8601Text enqueued(parts_.clock.now());
+  annotate_telemetry(message, enqueued.view());
+  std::string record = events::encode(message.event);
   const auto device = message.device_id.view();
   store::WriteSet changes;
   changes.appends.reserve(3);
   routes->for_each_target(
-      RouteSource::device_messages, RoutedEvent{event}, [&](const LogTarget& target) {
+      RouteSource::device_messages, RoutedEvent{message.event}, [&](const LogTarget& target) {
         changes.appends.push_back({.stream = target.stream_for(device), .record = record});
       });
   changes.appends.push_back(
       {.stream = routes->activity().stream_for(device), .record = std::move(record)});
   connections_.touch(entity_key(hub, message.device_id, message.module_id));
-  parts_.store.commit(std::move(changes), home,
-                      [done = std::move(done)](Result<store::Committed> committed) mutable {
-                        if (committed) return done(Status());
-                        done(fail(std::move(committed.error())));
-                      });
+  parts_.store.commit(std::move(changes), home, std::move(done));
 }
 
 void HubService::stage_event(store::Transaction& tx, const HubName& hub, RouteSource source,
@@ -57,7 +52,8 @@ void HubService::stage_event(store::Transaction& tx, const HubName& hub, RouteSo
   const auto record = events::encode(event);
   const auto routing = routing_.get(parts_.catalog());
   if (const auto* routes = routing->find(hub)) {
-    routes->for_each_target(source, RoutedEvent{event}, [&](const LogTarget& target) {
+    const auto seen = events::view(event);
+    routes->for_each_target(source, RoutedEvent{seen}, [&](const LogTarget& target) {
       tx.append(target.stream_for(device), record);
     });
   }

@@ -15,15 +15,15 @@ using query::Value;
 // System properties that are fields of an event, by their names in conditions.
 struct Field {
   std::string_view name;
-  std::string events::Event::* field;
+  std::string_view events::EventView::* field;
 };
 constexpr std::array kFields = {
-    Field{"contentType", &events::Event::content_type},
-    Field{"contentEncoding", &events::Event::content_encoding},
-    Field{"messageId", &events::Event::message_id},
-    Field{"correlationId", &events::Event::correlation_id},
-    Field{"userId", &events::Event::user_id},
-    Field{"to", &events::Event::to},
+    Field{"contentType", &events::EventView::content_type},
+    Field{"contentEncoding", &events::EventView::content_encoding},
+    Field{"messageId", &events::EventView::message_id},
+    Field{"correlationId", &events::EventView::correlation_id},
+    Field{"userId", &events::EventView::user_id},
+    Field{"to", &events::EventView::to},
 };
 
 // ... and those that are annotations.
@@ -42,7 +42,7 @@ constexpr std::array kAnnotations = {
 Value text_or_undefined(std::string_view text) { return text.empty() ? Value{} : Value::of(text); }
 
 // "application/json;charset=utf-8" and an encoding that says, or does not deny, UTF-8.
-bool has_json_body(const events::Event& event) {
+bool has_json_body(const events::EventView& event) {
   constexpr std::string_view kJson = "application/json";
   const std::string_view type = event.content_type;
   if (!starts_with_ignoring_case(type, kJson)) return false;

@@ -18,7 +18,7 @@ namespace doppel::hub {
 // thread.
 class RoutedEvent final : public query::Row {
  public:
-  explicit RoutedEvent(const events::Event& event) : event_(event) {}
+  explicit RoutedEvent(const events::EventView& event) : event_(event) {}
   query::Value lookup(const query::Path& path) const override;
 
  private:
@@ -27,7 +27,7 @@ class RoutedEvent final : public query::Row {
   query::Value in_body(const query::Path& path) const;
   const json::Value* body() const;
 
-  const events::Event& event_;
+  const events::EventView& event_;
   mutable bool is_body_parsed_ = false;
   mutable std::optional<json::Value> body_;
 };

@@ -49,7 +49,9 @@ class RoutingTest : public HubFixture {
                           .auth_method = R"({"scope":"device"})",
                           .event = std::move(event)};
     std::optional<Status> outcome;
-    hubs.send(hub, std::move(message), executor, [&](Status status) { outcome = status; });
+    hubs.send(hub, std::move(message), executor, [&](const Result<store::Committed>& sent) {
+      outcome = sent ? Status() : Status(fail(sent.error()));
+    });
     executor.run_until_idle();
     EXPECT_TRUE(outcome.has_value());
     return outcome.value_or(Status());
@@ -159,18 +161,20 @@ TEST_F(RoutingTest, ConditionsSeePropertiesSystemPropertiesAndBodies) {
        }) {
     const auto parsed = RouteCondition::parse(condition);
     ASSERT_TRUE(parsed) << condition << ": " << parsed.error().message;
-    events::Event event{.body = R"({"Temperature":22.5,"deep":{"list":["a","b"]}})",
-                        .application_properties = {{"level", "alarm"}, {"severity", "3"}},
-                        .annotations = {{"iothub-connection-device-id", "d1"},
-                                        {"iothub-message-source", "Telemetry"},
-                                        {"iothub-enqueuedtime", "2027-01-15T08:00:00.0000000Z"}},
-                        .message_id = "m-1",
-                        .content_type = "application/json",
-                        .content_encoding = "utf-8"};
-    EXPECT_EQ(parsed->matches(RoutedEvent(event)), matches) << condition;
+    const events::Event event{
+        .body = R"({"Temperature":22.5,"deep":{"list":["a","b"]}})",
+        .application_properties = {{"level", "alarm"}, {"severity", "3"}},
+        .annotations = {{"iothub-connection-device-id", "d1"},
+                        {"iothub-message-source", "Telemetry"},
+                        {"iothub-enqueuedtime", "2027-01-15T08:00:00.0000000Z"}},
+        .message_id = "m-1",
+        .content_type = "application/json",
+        .content_encoding = "utf-8"};
+    auto seen = events::view(event);
+    EXPECT_EQ(parsed->matches(RoutedEvent(seen)), matches) << condition;
     if (condition.find("$body") == std::string_view::npos) continue;
-    event.content_type = "text/plain";
-    EXPECT_FALSE(parsed->matches(RoutedEvent(event))) << condition << " without a JSON body";
+    seen.content_type = "text/plain";
+    EXPECT_FALSE(parsed->matches(RoutedEvent(seen))) << condition << " without a JSON body";
   }
 }
 
@@ -226,7 +230,9 @@ TEST_F(RoutingTest, TheSizeLimitCountsBodyAndProperties) {
 TEST_F(RoutingTest, AMessageForNoHubIsRefused) {
   std::optional<Status> outcome;
   hubs.send(HubName("none"), {.device_id = DeviceId("d1")}, executor,
-            [&](Status status) { outcome = status; });
+            [&](const Result<store::Committed>& sent) {
+              outcome = sent ? Status() : Status(fail(sent.error()));
+            });
   EXPECT_FALSE(outcome.has_value()) << "never from within the call";
   executor.run_until_idle();
   ASSERT_TRUE(outcome && !*outcome);
@@ -237,7 +243,9 @@ TEST_F(RoutingTest, AMessageIsAcknowledgedOnlyWhenItIsDurable) {
   faults.hold();
   std::optional<Status> outcome;
   hubs.send(hub, {.device_id = DeviceId("d1"), .event = {.body = "m"}}, executor,
-            [&](Status status) { outcome = status; });
+            [&](const Result<store::Committed>& sent) {
+              outcome = sent ? Status() : Status(fail(sent.error()));
+            });
   executor.run_until_idle();
   EXPECT_FALSE(outcome.has_value());
   faults.release();

@@ -112,8 +112,7 @@ class FakeHubs final : public hub::Hubs {
                                               hub::DeviceProof) override {
     co_return fail(Code::unsupported, "");
   }
-  void send(const HubName&, hub::DeviceMessage, Executor&,
-            std::move_only_function<void(Status)>) override {}
+  void send(const HubName&, hub::DeviceMessageView, Executor&, Sent) override {}
 
   std::optional<Error> refuse_with;
 

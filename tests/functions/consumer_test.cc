@@ -90,12 +90,13 @@ class ConsumerTest : public ::testing::Test {
                                .auth_method = "{}",
                                .event = {}};
     message.event.body = body;
-    std::optional<Status> sent;
+    std::optional<bool> sent;
     executor.post([&] {
-      hubs.send(kHub, message, executor, [&](Status status) { sent = std::move(status); });
+      hubs.send(kHub, message, executor,
+                [&](const Result<store::Committed>& committed) { sent = committed.has_value(); });
     });
     executor.run_until_idle();
-    ASSERT_TRUE(sent && sent->has_value());
+    ASSERT_EQ(sent, true);
   }
   // The same, and its effect.
   void send(const hub::Identity& device, const std::string& body) {

@@ -174,8 +174,8 @@ class Routes {
           auto pending = std::make_shared<Pending>(
               Pending{.left = messages.size(), .worst = {}, .done = std::move(done)});
           for (auto& message : messages) {
-            hubs_.send(hub, std::move(message), home, [pending](Status sent) {
-              if (!sent) pending->worst = std::move(sent);
+            hubs_.send(hub, message, home, [pending](const Result<store::Committed>& sent) {
+              if (!sent) pending->worst = fail(sent.error());
               if (--pending->left == 0) pending->done(std::move(pending->worst));
             });
           }

@@ -22,6 +22,9 @@ metrics::Counter& received() {
   return counter;
 }
 
+// Larger property bags are not worth the memory of a connection.
+constexpr std::size_t kKeptBagBytesMax = 1024;
+
 }  // namespace
 
 MqttDevice::MqttDevice(Parts parts) : parts_(std::move(parts)) {}
@@ -62,7 +65,7 @@ void MqttDevice::on_publish(mqtt::Publish message) {
   if (is_closing_) return;
   if (const auto bag =
           parse_telemetry_topic(message.topic, identity().device_id, identity().module_id))
-    return take_telemetry(*bag, std::move(message.payload), message.retain, expect_ack(message));
+    return take_telemetry(*bag, message.payload, message.retain, expect_ack(message));
   const auto request = mqtt::parse_request_topic(message.topic);
   // There is no error topic for this, and Azure closes too.
   if (!request) return close("published to a topic that is not its own");
@@ -81,31 +84,50 @@ void MqttDevice::on_publish(mqtt::Publish message) {
   // Nobody waits for a method's reply: one that is late is ignored, as Azure does.
 }
 
-void MqttDevice::take_telemetry(std::string_view bag, std::string body, bool retain,
+void MqttDevice::take_telemetry(std::string_view bag, std::string_view body, bool retain,
                                 std::optional<std::uint64_t> ack) {
-  DeviceMessage message{.device_id = identity().device_id,
-                        .module_id = identity().module_id,
-                        .generation = identity().generation,
-                        .auth_method = parts_.grant.auth_method,
-                        .event = {}};
-  if (!bag.empty()) {
-    const auto properties = mqtt::parse_property_bag(bag);
-    if (!properties) return close("the property bag of a message is malformed");
-    if (auto applied = apply_bag(message.event, *properties); !applied)
-      return close(applied.error().message);
-  }
+  const auto* const properties = properties_of(bag);
+  if (properties == nullptr) return;
+  DeviceMessageView message{.device_id = identity().device_id,
+                            .module_id = identity().module_id,
+                            .generation = identity().generation,
+                            .auth_method = parts_.grant.auth_method,
+                            .event = *properties};
   // Not stored as retained; consumers can see that the device asked (iot-hub.md section 1.4).
   if (retain) message.event.application_properties.emplace_back("mqtt-retain", "true");
   if (!parts_.model_id.empty())
     message.event.annotations.emplace_back("dt-dataschema", parts_.model_id);
-  message.event.body = std::move(body);
+  message.event.body = body;
   received().add();
   parts_.hubs.send(parts_.hub, std::move(message), parts_.connection->executor(),
-                   [self = shared_from_this(), ack](Status sent) {
+                   [self = shared_from_this(), ack](const Result<store::Committed>& sent) {
                      // Without a PUBACK the device sends again, here or after it has reconnected.
                      if (!sent) return self->close(sent.error().message);
                      if (ack) self->acknowledge(*ack);
                    });
+  if (bag.size() > kKeptBagBytesMax) last_bag_.reset();
+}
+
+// Devices send the same bag over and over, so the last one is kept as it was understood. Null: the
+// connection was closed because it is malformed.
+const events::EventView* MqttDevice::properties_of(std::string_view bag) {
+  if (last_bag_ && last_bag_->text == bag) return &last_bag_->view;
+  auto fresh = std::make_unique<Bag>();
+  if (!bag.empty()) {
+    const auto properties = mqtt::parse_property_bag(bag);
+    if (!properties) {
+      close("the property bag of a message is malformed");
+      return nullptr;
+    }
+    if (auto applied = apply_bag(fresh->event, *properties); !applied) {
+      close(applied.error().message);
+      return nullptr;
+    }
+  }
+  fresh->text = bag;
+  fresh->view = events::view(fresh->event);
+  last_bag_ = std::move(fresh);
+  return &last_bag_->view;
 }
 
 bool MqttDevice::admit_twin_request(std::string_view request_id) {
@@ -225,8 +247,8 @@ void MqttDevice::send_will() {
   }
   message.event.application_properties.emplace_back("iothub-MessageType", "Will");
   message.event.body = std::move(parts_.will->payload);
-  parts_.hubs.send(parts_.hub, std::move(message), parts_.connection->executor(),
-                   [self = shared_from_this()](Status sent) {
+  parts_.hubs.send(parts_.hub, message, parts_.connection->executor(),
+                   [self = shared_from_this()](const Result<store::Committed>& sent) {
                      if (!sent)
                        log::warn("hub.will_lost", {{"device_id", self->identity().device_id.view()},
                                                    {"reason", sent.error().message}});

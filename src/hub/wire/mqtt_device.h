@@ -63,8 +63,16 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
     bool is_done;
   };
 
-  void take_telemetry(std::string_view bag, std::string body, bool retain,
+  // A property bag and what it means.
+  struct Bag {
+    std::string text;
+    events::Event event;
+    events::EventView view;  // of `event`
+  };
+
+  void take_telemetry(std::string_view bag, std::string_view body, bool retain,
                       std::optional<std::uint64_t> ack);
+  const events::EventView* properties_of(std::string_view bag);
   void send_will();
   void acknowledge(std::uint64_t number);
   std::optional<std::uint64_t> expect_ack(const mqtt::Publish& message);
@@ -85,6 +93,7 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
   Connections::Ticket ticket_ = 0;
   std::deque<Unacked> unacked_;
   std::uint64_t last_number_ = 0;
+  std::unique_ptr<Bag> last_bag_;  // null before the first message
   Executor::TimerId token_timer_ = 0;
   std::size_t twin_requests_ = 0;  // under way
   bool is_open_ = true;
