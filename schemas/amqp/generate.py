@@ -121,8 +121,13 @@ class Composite:
         lines += ["", f"  bool operator==(const {n}&) const = default;", "};",
                   f"void append(std::string& out, const {n}& value);",
                   f"void read(Decoder& in, {n}& out);         // with its descriptor",
-                  f"void read_fields(Decoder& in, {n}& out);  // what follows the descriptor", ""]
-        return lines
+                  f"void read_fields(Decoder& in, {n}& out);  // what follows the descriptor",
+                  "// Calls visit(name, value) for each field, in order.",
+                  "template <class Visit>"]
+        value, visit = (" value", "&& visit") if self.fields else ("", "&&")
+        lines += [f"void for_each_field(const {n}&{value}, Visit{visit}) {{"]
+        lines += [f'  visit("{field.wire_name}", value.{field.name});' for field in self.fields]
+        return lines + ["}", ""]
 
     def source(self):
         n, count = self.cpp_name, len(self.fields)

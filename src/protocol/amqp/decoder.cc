@@ -156,6 +156,12 @@ void Decoder::close(const Compound& compound) {
   if (!ok()) at_ = end_;
 }
 
+// Python's azure-eventhub (_pyamqp/_encode.py) leaves the item's code away when there are no items.
+FormatCode Decoder::array_item_code(const Compound& array) {
+  if (ok() && array.count == 0 && at_ == end_) return kNullCode;
+  return item_code();
+}
+
 FormatCode Decoder::item_code() {
   const auto found = code();
   if (ok() && found != kDescribedCode && !type_of(found)) fail(kUnknownCode);
@@ -311,7 +317,7 @@ Array Decoder::array_body(FormatCode code) {
   const auto compound = open_body(code);
   if (enter()) {
     const int depth = depth_;
-    auto item = item_code();
+    auto item = array_item_code(compound);
     while (ok() && item == kDescribedCode && enter()) {
       array.descriptors.push_back(value());
       item = item_code();
@@ -376,7 +382,7 @@ void Decoder::skip_body(FormatCode code) {
   if (enter()) {
     const int depth = depth_;
     if (*type == Type::array) {
-      auto item = item_code();
+      auto item = array_item_code(compound);
       while (ok() && item == kDescribedCode && enter()) {
         skip();
         item = item_code();

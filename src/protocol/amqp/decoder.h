@@ -121,8 +121,9 @@ class Decoder {
   void symbols(Take take) {
     if (peek() != Type::array) return take(symbol());
     Compound array = open(kArray8Code, "expected a symbol or an array of them");
-    const FormatCode code = item_code();
-    if (ok() && code != kSymbol8Code && code != kSymbol32Code) fail("the array is not of symbols");
+    const FormatCode code = array_item_code(array);
+    if (ok() && array.count > 0 && (code | kWideBit) != kSymbol32Code)
+      fail("the array is not of symbols");
     for (std::uint32_t i = 0; i < array.count && ok(); ++i) take(variable(code));
     close(array);
   }
@@ -132,7 +133,8 @@ class Decoder {
 
   void fail_short();  // the input ended
   FormatCode code();
-  FormatCode item_code();  // of an array that is not of described values
+  FormatCode array_item_code(const Compound& array);
+  FormatCode item_code();
   const char* take(std::size_t bytes);
   template <class T>
   T raw() {

@@ -85,6 +85,17 @@ bool is_of_bare_message(std::uint64_t code) {
          code <= static_cast<std::uint64_t>(SectionCode::amqp_value);
 }
 
+constexpr std::uint64_t kNothingMayFollow = 0xFF;
+
+// Python's azure-eventhub (_pyamqp/_encode.py) writes delivery annotations after everything else,
+// because the real service reads them only there.
+bool are_last_delivery_annotations(std::uint64_t last, std::uint64_t code,
+                                   const MessageView& message) {
+  constexpr auto kCode = static_cast<std::uint64_t>(SectionCode::delivery_annotations);
+  return code == kCode && last > kCode && last != kNothingMayFollow &&
+         !message.delivery_annotations.is_present();
+}
+
 // Codes rise from section to section, and there is one kind of body.
 std::string_view wrong_place(std::uint64_t last, std::uint64_t code, const Kind& kind,
                              const MessageView& message) {
@@ -103,9 +114,12 @@ void read_section(Decoder& in, std::string_view encoded, std::uint64_t& last,
   const auto kind = kind_of(code);
   if (!in.ok()) return;
   if (!kind) return in.fail("unknown message section");
-  if (const auto wrong = wrong_place(last, code, *kind, message); !wrong.empty())
+  if (are_last_delivery_annotations(last, code, message))
+    last = kNothingMayFollow;
+  else if (const auto wrong = wrong_place(last, code, *kind, message); !wrong.empty())
     return in.fail(wrong);
-  last = code;
+  else
+    last = code;
   const auto value = in.position();
   if (kind->body != BodyKind::amqp_value && in.peek() != kind->type)
     return in.fail("a message section is of another type");
