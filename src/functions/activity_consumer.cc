@@ -28,13 +28,13 @@ metrics::Counter& counter_of(Outcome outcome) {
   return *counters[static_cast<std::size_t>(outcome)];
 }
 
-metrics::Counter& dead_letters() {
-  static auto& counter =
-      metrics::counter("doppel_functions_dead_letters_total", "Events that became dead letters");
-  return counter;
+std::string_view function_of(const events::Event& event) {
+  return event.annotation(hub::kMessageSource) == hub::kSourceLifecycle ? kDeleteFunction
+                                                                        : kTelemetryFunction;
 }
 
-// Whether trying the same thing later can help without anybody changing anything.
+}  // namespace
+
 bool is_transient(Code code) {
   switch (code) {
     case Code::conflict:
@@ -59,13 +59,6 @@ bool is_transient(Code code) {
   return false;
 }
 
-std::string_view function_of(const events::Event& event) {
-  return event.annotation(hub::kMessageSource) == hub::kSourceLifecycle ? kDeleteFunction
-                                                                        : kTelemetryFunction;
-}
-
-}  // namespace
-
 ActivityConsumer::ActivityConsumer(Deps deps, std::string app, AppSettings settings, HubName hub,
                                    std::uint32_t partition)
     : deps_(deps),
@@ -88,7 +81,7 @@ Task<void> ActivityConsumer::run(std::stop_token stop) {
       is_loaded = step.has_value();
     }
     if (step) {
-      co_await look_at_parked();
+      co_await look_at_parked(stop);
       // With nothing parked there is no reason to wake up but an event.
       if (!co_await wait_for_event(stop)) continue;
       if (!is_behind_) co_await gather(stop);
@@ -159,6 +152,12 @@ Task<Status> ActivityConsumer::process(const Batch& batch, std::stop_token stop)
 
 Task<Status> ActivityConsumer::process_alone(const store::StreamRecord& stored,
                                              std::stop_token stop) {
+  const auto event = events::decode_view(stored.record);
+  const DeviceId device(event ? event->annotation(hub::kConnectionDeviceId).value_or("") : "");
+  if (parked_.contains(device)) {
+    // It may be an older event, parked, that cannot be taken: this one must not pay for it.
+    if (auto settled = co_await settle_parked(device, stop); !settled) co_return settled;
+  }
   Duration backoff = kBackoffMin;
   for (int attempt = 1;; ++attempt) {
     auto taken = co_await take(&stored, 1);
@@ -202,108 +201,52 @@ Task<Status> ActivityConsumer::take(const store::StreamRecord* first, std::size_
   co_return Status{};
 }
 
-Task<Status> ActivityConsumer::park(store::Transaction& tx, const store::StreamRecord& stored,
-                                    DeviceId device) {
-  auto already = co_await parked_for(tx, app_, source_, device);
-  if (!already) co_return fail(std::move(already.error()));
-  if (already->size() >= kParkedEventsMax) {
-    auto& oldest = already->front();
-    const auto now = deps_.clock.now();
-    tx.erase(oldest.key);
-    stage_dead_letter(
-        tx, app_,
-        {.id = dead_letter_id(now, source_, oldest.sequence),
-         .function = std::string(kTelemetryFunction),
-         .source = source_,
-         .sequence = oldest.sequence,
-         .failed_at = now,
-         .reason = fmt::format("more than {} events waited for a digital twin that is not there",
-                               kParkedEventsMax),
-         .attempts = 1,
-         .event = std::move(oldest.event)});
-    dead_letters().add();
-  }
-  stage_parked(tx, app_, source_, device, stored);
-  co_return Status{};
-}
-
-// Lets parked events of a device take effect, keeps them parked while their twin is missing, and
-// buries what waited too long.
-Task<Status> ActivityConsumer::unpark(store::Transaction& tx, Effects& effects, DeviceId device) {
-  auto parked = co_await parked_for(tx, app_, source_, device);
-  if (!parked) co_return fail(std::move(parked.error()));
-  const auto now = deps_.clock.now();
-  for (auto& waiting : *parked) {
-    auto outcome = co_await effects.apply(events::view(waiting.event));
-    if (!outcome) co_return fail(std::move(outcome.error()));
-    const bool is_late = now - waiting.enqueued >= kParkedFor;
-    if (*outcome == Outcome::telemetry_parked && !is_late) continue;
-    tx.erase(waiting.key);
-    if (*outcome != Outcome::telemetry_parked) continue;
-    stage_dead_letter(tx, app_,
-                      {.id = dead_letter_id(now, source_, waiting.sequence),
-                       .function = std::string(kTelemetryFunction),
-                       .source = source_,
-                       .sequence = waiting.sequence,
-                       .failed_at = now,
-                       .reason = "the digital twin of the device was not there for 10 minutes",
-                       .attempts = 1,
-                       .event = std::move(waiting.event)});
-    dead_letters().add();
-  }
-  co_return Status{};
-}
-
-// From time to time, without new events: has a twin that parked events wait for appeared, or are
-// they too old?
-Task<void> ActivityConsumer::look_at_parked() {
-  if (parked_.empty() || deps_.clock.steady() - parked_looked_ < kParkedLookEvery) co_return;
-  parked_looked_ = deps_.clock.steady();
-  const std::set<DeviceId> devices = parked_;
-  for (const auto& device : devices) {
-    store::Transaction tx(deps_.store);
-    Effects effects(tx, context());
-    auto done = co_await unpark(tx, effects, device);
-    if (done) done = co_await effects.finish();
-    if (!done) continue;  // it stays parked and is looked at again
-    auto committed = co_await tx.commit();
-    if (!committed) continue;
-    store::Transaction after(deps_.store);
-    auto left = co_await parked_for(after, app_, source_, device);
-    if (left && left->empty()) parked_.erase(device);
-  }
-}
-
 Task<Status> ActivityConsumer::bury(const store::StreamRecord& stored, const Error& error) {
   store::Transaction tx(deps_.store);
-  const auto now = deps_.clock.now();
   // One that cannot be read is kept as a body of its bytes.
-  auto event = events::decode(stored.record).value_or(events::Event{.body = stored.record});
-  const DeviceId device(event.annotation(hub::kConnectionDeviceId).value_or(""));
+  const auto event = events::decode(stored.record).value_or(events::Event{.body = stored.record});
   const auto function = function_of(event);
-  const std::string reason = error.message;
-  stage_dead_letter(tx, app_,
-                    {.id = dead_letter_id(now, source_, stored.sequence),
-                     .function = std::string(function),
-                     .source = source_,
-                     .sequence = stored.sequence,
-                     .failed_at = now,
-                     .reason = reason,
-                     .attempts = kAttemptsMax,
-                     .event = std::move(event)});
+  stage_letter(tx, function, stored.sequence, event, error.message, kAttemptsMax);
   const store::SequenceNumber next = stored.sequence.next();
   events::stage_checkpoint(tx, consumer_name(app_), source_, next);
   auto committed = co_await tx.commit();
   if (!committed) co_return fail(std::move(committed.error()));
   next_ = next.value;
-  dead_letters().add();
-  log::error("functions.dead_letter", {{"app", app_},
-                                       {"function", function},
-                                       {"hub", hub_.view()},
-                                       {"device_id", device.view()},
-                                       {"sequence", stored.sequence.value},
-                                       {"reason", reason}});
+  report_letter(function, stored.sequence, event, error.message);
   co_return Status{};
+}
+
+void ActivityConsumer::stage_letter(store::Transaction& tx, std::string_view function,
+                                    store::SequenceNumber sequence, events::Event event,
+                                    std::string reason, std::uint32_t attempts) {
+  const auto now = deps_.clock.now();
+  stage_dead_letter(tx, app_,
+                    {.id = dead_letter_id(now, source_, sequence),
+                     .function = std::string(function),
+                     .source = source_,
+                     .sequence = sequence,
+                     .failed_at = now,
+                     .reason = std::move(reason),
+                     .attempts = attempts,
+                     .event = std::move(event)});
+}
+
+void ActivityConsumer::report_letter(std::string_view function, store::SequenceNumber sequence,
+                                     const events::Event& event, std::string_view reason) const {
+  count_dead_letter();
+  log::error("functions.dead_letter",
+             {{"app", app_},
+              {"function", function},
+              {"hub", hub_.view()},
+              {"device_id", event.annotation(hub::kConnectionDeviceId).value_or("")},
+              {"sequence", sequence.value},
+              {"reason", reason}});
+}
+
+void ActivityConsumer::count_dead_letter() {
+  static auto& counter =
+      metrics::counter("doppel_functions_dead_letters_total", "Events that became dead letters");
+  counter.add();
 }
 
 }  // namespace doppel::functions

@@ -20,6 +20,7 @@
 #include "base/task.h"
 #include "events/api.h"
 #include "functions/effects.h"
+#include "functions/parking.h"
 #include "functions/settings.h"
 #include "hub/api.h"
 #include "twins/api.h"
@@ -34,6 +35,9 @@ inline constexpr int kAttemptsMax = 5;
 inline constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
 inline constexpr Duration kBackoffMax = std::chrono::seconds(10);
 inline constexpr Duration kParkedLookEvery = std::chrono::seconds(1);
+
+// Whether trying the same thing later can help without anybody changing anything.
+bool is_transient(Code code);
 
 class ActivityConsumer {
  public:
@@ -69,7 +73,19 @@ class ActivityConsumer {
   Task<Status> park(store::Transaction& tx, const store::StreamRecord& stored, DeviceId device);
   Task<Status> unpark(store::Transaction& tx, Effects& effects, DeviceId device);
   Task<Status> bury(const store::StreamRecord& stored, const Error& error);
-  Task<void> look_at_parked();
+  Task<void> look_at_parked(std::stop_token stop);
+  Task<Status> settle_parked(DeviceId device, std::stop_token stop);
+  Task<Result<bool>> settle_one(const ParkedEvent& waiting, std::stop_token stop);
+  Task<Result<bool>> take_parked(const ParkedEvent& waiting);
+  Task<Status> bury_parked(const ParkedEvent& waiting, const Error& error);
+  Task<void> forget_if_settled(DeviceId device);
+  void stage_letter(store::Transaction& tx, std::string_view function,
+                    store::SequenceNumber sequence, events::Event event, std::string reason,
+                    std::uint32_t attempts);
+  // After the commit of the letter.
+  void report_letter(std::string_view function, store::SequenceNumber sequence,
+                     const events::Event& event, std::string_view reason) const;
+  static void count_dead_letter();
   Effects::Context context() { return {deps_.hubs, deps_.twins, settings_, hub_}; }
 
   Deps deps_;

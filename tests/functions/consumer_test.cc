@@ -25,6 +25,9 @@ constexpr std::string_view kModels = R"([
   {"@id": "dtmi:test:Thermostat;1", "@type": "Interface", "@context": "dtmi:dtdl:context;2",
    "contents": [{"@type": "Property", "name": "Temperature", "schema": "double"},
                 {"@type": "Property", "name": "Label", "schema": "string"},
+                {"@type": "Property", "name": "Notes", "schema": {"@type": "Map",
+                 "mapKey": {"name": "k", "schema": "string"},
+                 "mapValue": {"name": "v", "schema": "string"}}},
                 {"@type": "Relationship", "name": "contains"}]},
   {"@id": "dtmi:test:Valve;1", "@type": "Interface", "@context": "dtmi:dtdl:context;2",
    "contents": [{"@type": "Property", "name": "Open", "schema": "boolean"}]}])";
@@ -314,6 +317,48 @@ TEST_F(ConsumerTest, WhatWaitsTooLongOrIsTooMuchBecomesADeadLetterAndCanBeReplay
                               events::partition_of("t1", hub::kActivityPartitions)},
                              DeviceId("t1")))
                   ->empty());
+  end();
+}
+
+// Fits the model, but not into a digital twin.
+std::string oversized_notes() {
+  json::Object notes;
+  for (int i = 0; i < 20; ++i) notes["k" + std::to_string(i)] = std::string(4000, 'x');
+  return json::write(json::Object{{"Notes", std::move(notes)}});
+}
+
+// The event that cannot be taken is the dead letter, not the ones that came after it.
+TEST_F(ConsumerTest, AParkedEventThatCannotBeTakenIsTheDeadLetterItself) {
+  const auto device = make_device("t1", true);
+  start();
+  send(device, R"({"Label": "first"})");
+  send(device, oversized_notes());
+  send(device, R"({"Temperature": 1})");
+  make_twin("t1", device.generation);
+  send(device, R"({"Temperature": 3})");
+  send(device, R"({"Temperature": 4})");
+  executor.advance(std::chrono::seconds(30));
+
+  const auto dead = letters(kTelemetryFunction);
+  ASSERT_EQ(dead.size(), 1u);
+  EXPECT_EQ(dead.front().event.body, oversized_notes());
+  EXPECT_EQ(dead.front().attempts, static_cast<std::uint32_t>(kAttemptsMax));
+  EXPECT_DOUBLE_EQ(temperature("t1"), 4);
+  EXPECT_EQ(twin("t1")->document.at("Label"), "first");
+  end();
+}
+
+TEST_F(ConsumerTest, AParkedEventThatCannotBeTakenDoesNotWaitForFurtherMessages) {
+  const auto device = make_device("t1", true);
+  start();
+  send(device, oversized_notes());
+  send(device, R"({"Temperature": 1})");
+  make_twin("t1", device.generation);
+  executor.advance(std::chrono::seconds(30));
+  const auto dead = letters(kTelemetryFunction);
+  ASSERT_EQ(dead.size(), 1u);
+  EXPECT_EQ(dead.front().event.body, oversized_notes());
+  EXPECT_DOUBLE_EQ(temperature("t1"), 1);
   end();
 }
 
