@@ -2,6 +2,9 @@
 
 #include <atomic>
 
+#include "base/log.h"
+#include "base/metrics.h"
+
 namespace doppel {
 namespace {
 
@@ -17,6 +20,19 @@ struct Sleep {
 };
 
 }  // namespace
+
+void task_detail::report_failure() noexcept {
+  static auto& failed = metrics::counter("doppel_tasks_failed_total",
+                                         "Tasks that an exception ended and nobody waited for");
+  failed.add();
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    log::error("base.task_failed", {{"reason", error.what()}});
+  } catch (...) {
+    log::error("base.task_failed", {{"reason", "an exception of an unknown type"}});
+  }
+}
 
 Task<bool> sleep_for(Duration delay, std::stop_token stop) {
   auto state = std::make_shared<Sleep>();

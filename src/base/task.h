@@ -127,6 +127,9 @@ inline Task<void> Promise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<Promise>::from_promise(*this));
 }
 
+// Logs (base.task_failed) and counts the exception that is being handled: nobody else will see it.
+void report_failure() noexcept;
+
 // A coroutine nobody waits for; it frees itself when it ends.
 struct Detached {
   struct promise_type {
@@ -134,14 +137,18 @@ struct Detached {
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }
     void return_void() noexcept {}
-    void unhandled_exception() noexcept { std::terminate(); }
+    void unhandled_exception() noexcept { report_failure(); }
   };
 };
 
 template <class T, class Done>
 Detached drive(Task<T> task, Done done) {
   if constexpr (std::is_void_v<T>) {
-    co_await std::move(task);
+    try {
+      co_await std::move(task);
+    } catch (...) {
+      report_failure();
+    }
     done();
   } else {
     done(co_await std::move(task));
@@ -152,8 +159,11 @@ Detached drive(Task<T> task, Done done) {
 
 // Starts `task` on the calling thread, which must be running an executor, and calls `done` with its
 // value on the same executor. The owner of the work (a connection, a consumer) counts what it
-// started and waits for every `done` before it goes away. An exception that escapes the task ends
-// the process: catch it inside.
+// started and waits for every `done` before it goes away.
+//
+// An exception that escapes the task is logged and counted and ends that task alone. The `done` of
+// a Task<void> is called all the same; there is no value to call another one with, so it is
+// destroyed without a call, and whoever counts on it catches inside.
 template <class T, class Done>
 void spawn(Task<T> task, Done done) {
   task_detail::drive(std::move(task), std::move(done));

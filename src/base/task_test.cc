@@ -1,10 +1,13 @@
 #include "base/task.h"
 
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "base/metrics.h"
 #include "base/testing.h"
 
 namespace doppel {
@@ -77,6 +80,63 @@ TEST_F(TaskTest, SleepEndsAtItsTimeAndEarlyWhenStopped) {
   executor.run_until_idle();
   EXPECT_EQ(slept, false);
   EXPECT_EQ(executor.pending_timers(), 0u);
+}
+
+Task<int> throws_after_a_wait() {
+  co_await yield_once();
+  throw std::runtime_error("no more memory");
+}
+Task<void> awaits_what_throws(bool& is_past) {
+  const int value = co_await throws_after_a_wait();
+  is_past = value >= 0;
+}
+Task<int> sees_what_is_thrown() {
+  auto task = throws_after_a_wait();
+  try {
+    co_return co_await std::move(task);
+  } catch (const std::runtime_error&) {
+    co_return -1;
+  }
+}
+
+class FailingTaskTest : public TaskTest {
+ protected:
+  static std::uint64_t failed() {
+    return metrics::counter("doppel_tasks_failed_total", "").value();
+  }
+  const std::uint64_t failed_before = failed();
+};
+
+TEST_F(FailingTaskTest, AnExceptionReachesTheAwaiter) {
+  EXPECT_EQ(testing::run(executor, sees_what_is_thrown()), -1);
+  EXPECT_EQ(failed(), failed_before);
+}
+
+// One broken request must not take the process, and every other connection, with it.
+TEST_F(FailingTaskTest, AnExceptionNobodyWaitsForEndsItsTaskAlone) {
+  bool is_past = false;
+  bool is_done = false;
+  executor.post([&] { spawn(awaits_what_throws(is_past), [&] { is_done = true; }); });
+  executor.run_until_idle();
+  EXPECT_FALSE(is_past);
+  EXPECT_TRUE(is_done) << "whoever counts its tasks would wait for ever";
+  EXPECT_EQ(failed(), failed_before + 1);
+  EXPECT_EQ(testing::run(executor, add(2, 3)), 5) << "the executor goes on";
+}
+
+TEST_F(FailingTaskTest, WithoutAValueThereIsNothingToCallDoneWith) {
+  auto kept = std::make_shared<int>(7);
+  executor.post(
+      [&] { spawn(throws_after_a_wait(), [kept](int) { FAIL() << "there is no value"; }); });
+  executor.run_until_idle();
+  EXPECT_EQ(kept.use_count(), 1) << "the callback is destroyed";
+  EXPECT_EQ(failed(), failed_before + 1);
+}
+
+TEST_F(FailingTaskTest, AnExceptionOfDoneItselfIsReportedToo) {
+  executor.post([] { spawn(add(2, 3), [](int) { throw 7; }); });
+  executor.run_until_idle();
+  EXPECT_EQ(failed(), failed_before + 1);
 }
 
 }  // namespace
