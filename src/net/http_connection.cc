@@ -148,6 +148,8 @@ Task<http::Response> HttpConnection::guarded(http::Request request) {
     co_return co_await std::move(task);
   } catch (const std::exception& error) {
     reason = error.what();
+  } catch (...) {
+    reason = "an exception of an unknown type";
   }
   log::error("http.handler_failed",
              {{"tracking_id", tracking_id}, {"path", target}, {"reason", reason}});
@@ -227,7 +229,9 @@ void HttpConnection::on_quiet() {
 void HttpConnection::on_stop() {
   is_stopping_ = true;
   if (phase_ == Phase::handling) return stop_.request_stop(), void();
-  if (parser_.is_idle()) return stream_->close("the server stops");
+  // Also in the middle of a request: nothing says when the rest comes, and a request that was never
+  // complete was never accepted.
+  if (phase_ != Phase::over) stream_->close("the server stops");
 }
 
 void HttpConnection::on_closed(std::string_view reason) {

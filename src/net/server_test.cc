@@ -740,6 +740,32 @@ TEST_F(ServerTest, AnswersWhatItHasAcceptedBeforeItStops) {
   EXPECT_THROW(BlockingClient(1), std::runtime_error);
 }
 
+// The rest of a request may never come; the stop must not wait for it.
+TEST_F(ServerTest, DoesNotWaitForTheRestOfARequestWhenItStops) {
+  config.stream.linger = std::chrono::milliseconds(50);
+  start();
+  auto in_headers = tls_client("https");
+  in_headers->send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HT");
+  in_headers->receive_until("hello ");
+  auto in_body = tls_client("https");
+  in_body->send(
+      "POST /hello HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+  in_body->receive_until("100 Continue\r\n\r\n");
+  in_body->send("ab");
+
+  // Longer than the clients wait.
+  auto stopped = std::async(std::launch::async, [&] {
+    server->stop(std::chrono::seconds(2 * testing::kBlockingWaitMaxS));
+  });
+  EXPECT_EQ(in_headers->receive_all(), "");
+  EXPECT_TRUE(in_headers->is_closed());
+  EXPECT_EQ(in_body->receive_all(), "");
+  EXPECT_TRUE(in_body->is_closed());
+  in_headers.reset();
+  in_body.reset();
+  stopped.wait();
+}
+
 TEST_F(ServerTest, SaysWhichPortIsTaken) {
   start();
   ServerConfig same = config;
