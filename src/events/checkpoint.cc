@@ -5,7 +5,7 @@
 namespace doppel::events {
 
 void stage(store::WriteSet& changes, const Partition& partition, const Event& event) {
-  changes.appends.push_back({.stream = stream_name(partition), .record = encode(event)});
+  changes.appends.push_back({.streams = stream_name(partition), .record = encode(event)});
 }
 
 void stage(store::Transaction& tx, const Partition& partition, const Event& event) {

@@ -35,13 +35,16 @@ void HubService::send(const HubName& hub, DeviceMessageView message, Executor& h
   std::string record = events::encode(message.event);
   const auto device = message.device_id.view();
   store::WriteSet changes;
-  changes.appends.reserve(3);
-  routes->for_each_target(
-      RouteSource::device_messages, RoutedEvent{message.event}, [&](const LogTarget& target) {
-        changes.appends.push_back({.stream = target.stream_for(device), .record = record});
-      });
-  changes.appends.push_back(
-      {.stream = routes->activity().stream_for(device), .record = std::move(record)});
+  store::StreamNames streams = routes->activity().stream_for(device);
+  routes->for_each_target(RouteSource::device_messages, RoutedEvent{message.event},
+                          [&](const LogTarget& target) {
+                            if (streams.is_full()) {
+                              changes.appends.push_back({.streams = streams, .record = record});
+                              streams = {};
+                            }
+                            streams.add(target.stream_for(device));
+                          });
+  changes.appends.push_back({.streams = streams, .record = std::move(record)});
   connections_.touch(entity_key(hub, message.device_id, message.module_id));
   parts_.store.commit(std::move(changes), home, std::move(done));
 }

@@ -34,12 +34,12 @@ std::optional<RouteSource> parse_route_source(std::string_view name);
 class LogTarget {
  public:
   LogTarget(const events::LogName& log, std::uint32_t partitions);
-  const std::string& stream_for(std::string_view device) const {
+  store::StreamName stream_for(std::string_view device) const {
     return streams_[events::partition_of(device, static_cast<std::uint32_t>(streams_.size()))];
   }
 
  private:
-  std::vector<std::string> streams_;
+  std::vector<store::StreamName> streams_;
 };
 
 // The routes of one hub. Immutable; any thread.

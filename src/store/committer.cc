@@ -223,26 +223,33 @@ Status Committer::stage_commit(Operation& operation) {
 
   operation.outcome->version = version_;
   operation.outcome->time = time_;
-  operation.outcome->appended.reserve(changes.appends.size());
   steps_.push_back({.kind = BatchStep::Kind::commit,
                     .changes = &changes,
                     .version = version_,
                     .append_first = appends_.size(),
-                    .append_count = changes.appends.size()});
+                    .append_count = 0});
+  auto& appended = operation.outcome->appended;
   for (const auto& append : changes.appends) {
-    auto& stream = streams_.find_or_add(append.stream);
-    if (stream.number == 0) stream.number = next_stream_++;
-    streams_.touch(stream);
-    const auto sequence = stream.staged.next;
-    stream.staged.next = sequence.next();
-    stream.staged.last_enqueued = time_;
-    appends_.push_back({.stream = append.stream, .sequence = sequence, .record = append.record});
-    append_streams_.push_back(stream.number);
-    append_heads_.push_back(stream.head);
-    operation.outcome->appended.push_back(sequence);
+    appended.reserve(appended.size() + append.streams.all().size());
+    for (const auto name : append.streams.all())
+      appended.push_back(stage_append(name, append.record));
   }
+  steps_.back().append_count = appends_.size() - steps_.back().append_first;
   batch_bytes_ += operation.bytes;
   return {};
+}
+
+SequenceNumber Committer::stage_append(StreamName name, std::string_view record) {
+  auto& stream = streams_.find_or_add(name);
+  if (stream.number == 0) stream.number = next_stream_++;
+  streams_.touch(stream);
+  const auto sequence = stream.staged.next;
+  stream.staged.next = sequence.next();
+  stream.staged.last_enqueued = time_;
+  appends_.push_back({.stream = stream.name, .sequence = sequence, .record = record});
+  append_streams_.push_back(stream.number);
+  append_heads_.push_back(stream.head);
+  return sequence;
 }
 
 void Committer::stage_removal(Operation& operation) {

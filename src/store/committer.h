@@ -70,6 +70,7 @@ class Committer {
   Status flush(std::span<Operation> operations);
   void stage(Operation& operation, const Status& admitted);
   Status stage_commit(Operation& operation);
+  SequenceNumber stage_append(StreamName name, std::string_view record);
   void stage_removal(Operation& operation);
   void publish();
   void notify_observers();

@@ -29,6 +29,7 @@
 #include "base/result.h"
 #include "base/strong_id.h"
 #include "base/task.h"
+#include "store/stream_name.h"
 
 namespace doppel::store {
 
@@ -49,7 +50,7 @@ struct Put {
 };
 
 struct Append {
-  std::string stream;  // made by store::key(), like keys
+  StreamNames streams;  // each gets the record; names are made by store::key(), like keys
   std::string record;
 };
 
@@ -71,7 +72,7 @@ struct WriteSet {
 struct Committed {
   CommitVersion version;
   TimePoint time;  // as stamped on the appended records; never goes back in one store
-  std::vector<SequenceNumber> appended;  // one for each of WriteSet::appends
+  std::vector<SequenceNumber> appended;  // one for each stream of each of WriteSet::appends
 };
 
 struct Entry {

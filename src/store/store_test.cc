@@ -41,6 +41,15 @@ TEST(KeyTest, AfterPrefixIsTheFirstKeyBeyondIt) {
   EXPECT_EQ(after_prefix("\xFF\xFF"), "");
 }
 
+TEST(StreamNameTest, IsTheSameForTheSameText) {
+  const StreamName name = "some stream";
+  EXPECT_EQ(name, StreamName(std::string("some stream")));
+  EXPECT_EQ(name.number(), StreamName("some stream").number());
+  EXPECT_NE(name, StreamName("another stream"));
+  EXPECT_EQ(name.view(), "some stream");
+  EXPECT_EQ(StreamName().view(), "");
+}
+
 TEST(RecentWritesTest, KnowsWhoWroteSince) {
   RecentWrites recent(16);
   recent.note("a", CommitVersion{5});

@@ -15,10 +15,12 @@ StreamTable::Position StreamTable::position(std::string_view name) const {
 void StreamTable::reset(std::vector<Recovered::Stream> streams) {
   const std::unique_lock lock(mutex_);
   touched_.clear();
+  by_name_number_.clear();
   streams_.clear();
   streams_.reserve(streams.size());
   for (auto& recovered : streams) {
     auto stream = std::make_unique<Stream>(Stream{.name = std::move(recovered.name),
+                                                  .place = {},
                                                   .number = recovered.number,
                                                   .staged = recovered.bounds,
                                                   .durable_number = recovered.number,
@@ -33,14 +35,22 @@ StreamTable::Stream* StreamTable::find(std::string_view name) {
   return found == streams_.end() ? nullptr : found->second.get();
 }
 
-StreamTable::Stream& StreamTable::find_or_add(std::string_view name) {
-  if (auto* const known = find(name)) return *known;
-  auto stream = std::make_unique<Stream>(Stream{
-      .name = std::string(name), .number = 0, .staged = {}, .durable_number = 0, .durable = {}});
-  auto& added = *stream;
-  const std::unique_lock lock(mutex_);
-  streams_.emplace(added.name, std::move(stream));
-  return added;
+StreamTable::Stream& StreamTable::find_or_add(StreamName name) {
+  const auto place = name.number();
+  if (place < by_name_number_.size() && by_name_number_[place] != nullptr)
+    return *by_name_number_[place];
+  auto* stream = find(name.view());
+  if (stream == nullptr) {
+    auto added = std::make_unique<Stream>();
+    stream = added.get();
+    stream->name = name.view();
+    const std::unique_lock lock(mutex_);
+    streams_.emplace(stream->name, std::move(added));
+  }
+  if (place >= by_name_number_.size()) by_name_number_.resize(place + 1);
+  by_name_number_[place] = stream;
+  stream->place = place;
+  return *stream;
 }
 
 void StreamTable::touch(Stream& stream) {
@@ -64,6 +74,7 @@ void StreamTable::publish() {
     stream->durable_number = stream->number;
     stream->durable = stream->staged;
     if (stream->number != 0) continue;
+    if (stream->place) by_name_number_[*stream->place] = nullptr;
     auto node = streams_.extract(stream->name);
     dropped_.push_back(std::move(node.mapped()));
   }

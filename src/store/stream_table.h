@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -18,7 +19,8 @@ class StreamTable {
  public:
   struct Stream {
     std::string name;
-    StreamNumber number = 0;  // as staged; 0: does not exist
+    std::optional<std::uint32_t> place;  // in by_name_number_, once it was appended to by name
+    StreamNumber number = 0;             // as staged; 0: does not exist
     StreamBounds staged;
     StreamNumber durable_number = 0;
     StreamBounds durable;
@@ -37,7 +39,7 @@ class StreamTable {
   void reset(std::vector<Recovered::Stream> streams);
   // Null when there is no such stream.
   Stream* find(std::string_view name);
-  Stream& find_or_add(std::string_view name);
+  Stream& find_or_add(StreamName name);
   // Puts the stream on the list of those whose heads the batch writes.
   void touch(Stream& stream);
   // The heads to write; views are valid until forget_dropped() or reset().
@@ -57,7 +59,8 @@ class StreamTable {
   // Held to change the map or what is durable in it, and to read from other threads than the
   // committer's.
   mutable std::shared_mutex mutex_;
-  Streams streams_;  // the keys are views of Stream::name
+  Streams streams_;                      // the keys are views of Stream::name
+  std::vector<Stream*> by_name_number_;  // null: not appended to yet, or dropped
   std::vector<Stream*> touched_;
   std::vector<std::unique_ptr<Stream>> dropped_;
   std::vector<StreamHead> heads_;

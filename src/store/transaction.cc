@@ -66,8 +66,8 @@ void Transaction::erase(std::string key) {
   changes_.insert_or_assign(std::move(key), std::nullopt);
 }
 
-void Transaction::append(std::string stream, std::string record) {
-  appends_.push_back(Append{.stream = std::move(stream), .record = std::move(record)});
+void Transaction::append(StreamName stream, std::string record) {
+  appends_.push_back(Append{.streams = stream, .record = std::move(record)});
 }
 
 Task<Result<Committed>> Transaction::commit() {

@@ -43,7 +43,7 @@ class Transaction {
   void require(std::string key);
   void put(std::string key, std::string value);
   void erase(std::string key);
-  void append(std::string stream, std::string record);
+  void append(StreamName stream, std::string record);
 
   // Ends the transaction; nothing may be called after it. Nothing staged: succeeds without a
   // commit.

@@ -1,6 +1,7 @@
 #include "store/write_set.h"
 
 #include <string>
+#include <string_view>
 
 #include <fmt/core.h>
 
@@ -10,7 +11,7 @@ namespace {
 // What an item of a write set takes in memory besides its bytes.
 constexpr std::size_t kItemOverhead = sizeof(Put);
 
-Status check_key(const std::string& key, const char* what) {
+Status check_key(std::string_view key, const char* what) {
   if (key.size() > kKeySizeMax)
     return fail(Code::too_large, fmt::format("a {} of {} bytes is longer than the {} allowed", what,
                                              key.size(), kKeySizeMax));
@@ -39,9 +40,11 @@ Result<std::size_t> measure(const WriteSet& changes) {
     bytes += erased.size();
   }
   for (const auto& append : changes.appends) {
-    if (auto ok = check_key(append.stream, "stream name"); !ok) return fail(std::move(ok.error()));
+    for (const auto& stream : append.streams.all())
+      if (auto ok = check_key(stream.view(), "stream name"); !ok)
+        return fail(std::move(ok.error()));
     if (auto ok = check_value(append.record, "record"); !ok) return fail(std::move(ok.error()));
-    bytes += append.stream.size() + append.record.size();
+    bytes += append.record.size() * append.streams.all().size();
   }
   if (bytes > kWriteSetSizeMax)
     return fail(Code::too_large, fmt::format("a commit of {} bytes is larger than the {} allowed",

@@ -57,8 +57,8 @@ store::WriteSet make_commit(std::uint64_t i, std::uint64_t life) {
   set.puts.push_back({.key = key({"b", number_part(i)}), .value = text});
   if (i % 2 == 0) set.puts.push_back({.key = key({"until next", number_part(i)}), .value = text});
   if (i % 2 == 1) set.erases.push_back(key({"until next", number_part(i - 1)}));
-  set.appends.push_back({.stream = kStreams[stream_of(i)], .record = text});
-  if (i % 5 == 0) set.appends.push_back({.stream = kStreams[3], .record = text});
+  set.appends.push_back({.streams = kStreams[stream_of(i)], .record = text});
+  if (i % 5 == 0) set.appends.push_back({.streams = kStreams[3], .record = text});
   return set;
 }
 

@@ -26,7 +26,7 @@ class MemoryStoreTest : public ::testing::Test {
   }
   WriteSet append(std::string stream, std::string record) {
     WriteSet set;
-    set.appends.push_back({.stream = std::move(stream), .record = std::move(record)});
+    set.appends.push_back({.streams = stream, .record = std::move(record)});
     return set;
   }
   std::optional<std::string> get(std::string key) {

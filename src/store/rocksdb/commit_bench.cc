@@ -50,7 +50,7 @@ class ClosedLoop {
     --left_;
     WriteSet set;
     set.appends.push_back(
-        {.stream = streams_[left_ % kStreams], .record = std::string(kRecordSize, 'x')});
+        {.streams = streams_[left_ % kStreams], .record = std::string(kRecordSize, 'x')});
     store_.commit(std::move(set), home_, [this](Result<Committed> committed) {
       check(committed.has_value(), "the benchmark's commits succeed");
       submit();

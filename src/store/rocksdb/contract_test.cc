@@ -163,7 +163,7 @@ TYPED_TEST(StoreContract, ScansInOrderWithinBoundsAndLimit) {
 TYPED_TEST(StoreContract, ReadsStreamsWithinCountAndBytesButAtLeastOneRecord) {
   WriteSet set;
   for (int i = 0; i < 10; ++i)
-    set.appends.push_back({.stream = "s", .record = std::string(100, 'x')});
+    set.appends.push_back({.streams = "s", .record = std::string(100, 'x')});
   ASSERT_TRUE(this->commit(std::move(set)).has_value());
   const auto read = [&](std::uint64_t from, std::size_t count, std::size_t bytes) {
     return this->run(this->store->read_stream("s", {from}, count, bytes)).value().size();
@@ -261,11 +261,23 @@ TYPED_TEST(StoreContract, LargeAndSmallRecordsAppendedTogetherComeBackAsTheyWere
   for (std::size_t i = 0; i < 200; ++i) {
     std::string record(i % 40 == 7 ? 50'000 : i, static_cast<char>('a' + i % 26));
     expected.push_back(std::to_string(i) + "=" + record);
-    set.appends.push_back({.stream = "s", .record = std::move(record)});
+    set.appends.push_back({.streams = "s", .record = std::move(record)});
   }
   ASSERT_TRUE(this->commit(std::move(set)).has_value());
   EXPECT_EQ(this->records("s"), expected);
   EXPECT_EQ(this->records("s", 108).size(), 92u);
+}
+
+TYPED_TEST(StoreContract, OneRecordForSeveralStreamsIsInEach) {
+  StreamNames both = "s";
+  both.add("t");
+  const auto committed =
+      this->commit({.appends = {{"t", "first"}, {both, "shared"}, {"s", "last"}}});
+  ASSERT_TRUE(committed.has_value());
+  EXPECT_THAT(committed->appended, ElementsAre(SequenceNumber{0}, SequenceNumber{0},
+                                               SequenceNumber{1}, SequenceNumber{1}));
+  EXPECT_THAT(this->records("s"), ElementsAre("0=shared", "1=last"));
+  EXPECT_THAT(this->records("t"), ElementsAre("0=first", "1=shared"));
 }
 
 TYPED_TEST(StoreContract, ObserversHearOfAStreamOnceForEachFlush) {

@@ -346,7 +346,7 @@ TEST_F(RocksDbStoreTest, FindsTheHeadsOfManyStreams) {
     WriteSet set;
     for (int i = 0; i < 5000; ++i)
       if (i % (round + 1) == 0)
-        set.appends.push_back({.stream = key({"stream", std::to_string(i)}), .record = "r"});
+        set.appends.push_back({.streams = key({"stream", std::to_string(i)}), .record = "r"});
     ASSERT_TRUE(commit(std::move(set)).has_value());
   }
   reopen();
