@@ -77,8 +77,7 @@ std::shared_ptr<Session> ConnectionEngine::begin_session() {
 }
 
 bool ConnectionEngine::is_paused() const {
-  if (state_ == State::closed) return true;
-  return state_ != State::closing && (is_waiting_ || is_full_ || is_stopping_);
+  return is_waiting_ || is_full_ || state_ == State::closed;
 }
 
 const PeerInfo& ConnectionEngine::peer() const {
@@ -103,8 +102,7 @@ bool ConnectionEngine::reserve_assembly(std::size_t bytes) {
 
 void ConnectionEngine::uncount_unjudged(std::uint32_t bytes) {
   unjudged_bytes_ -= bytes;
-  --unjudged_;
-  if (is_full_ || is_stopping_) want_pump();
+  if (is_full_) want_pump();
 }
 
 void ConnectionEngine::resume_if_paused() {
@@ -152,7 +150,6 @@ void ConnectionEngine::flush() {
     if (session->engine_ != nullptr) session->flush();
   }
   flushing_.clear();
-  if (is_stopping_ && unjudged_ == 0) stop();
   if (failure_) close(std::exchange(failure_, std::nullopt));
 }
 
@@ -208,12 +205,11 @@ void ConnectionEngine::close(std::optional<Condition> why) {
   drop_sessions(why ? &*why : nullptr);
   state_ = State::closing;
   state_for_ = Duration::zero();
+  is_waiting_ = is_full_ = false;
   transport_->resume();
 }
 
 void ConnectionEngine::stop() {
-  is_stopping_ = true;
-  if (unjudged_ > 0) return;
   close(make_condition(condition::kConnectionForced, "The server stops."));
 }
 

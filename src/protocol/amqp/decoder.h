@@ -117,10 +117,16 @@ class Decoder {
 
   // An array of symbols, or a single one: the two encodings of a field with multiple="true" [part
   // 1, section 1.4]. `take` is called with each.
+  // A list of them is read too: users of Proton's Python binding write one easily.
   template <class Take>
   void symbols(Take take) {
+    if (peek() == Type::list) {
+      const Compound list = open_list();
+      for (std::uint32_t i = 0; i < list.count && ok(); ++i) take(symbol());
+      return close(list);
+    }
     if (peek() != Type::array) return take(symbol());
-    Compound array = open(kArray8Code, "expected a symbol or an array of them");
+    const Compound array = open(kArray8Code, "expected a symbol or an array of them");
     const FormatCode code = array_item_code(array);
     if (ok() && array.count > 0 && (code | kWideBit) != kSymbol32Code)
       fail("the array is not of symbols");

@@ -3,6 +3,8 @@
 namespace doppel::amqp {
 namespace {
 
+constexpr std::uint64_t number(SectionCode code) { return static_cast<std::uint64_t>(code); }
+
 // What the value of a section is, and which body it is a part of.
 struct Kind {
   Type type = Type::null;
@@ -81,25 +83,33 @@ std::string_view join(std::string_view from, std::string_view to) {
 }
 
 bool is_of_bare_message(std::uint64_t code) {
-  return code >= static_cast<std::uint64_t>(SectionCode::properties) &&
-         code <= static_cast<std::uint64_t>(SectionCode::amqp_value);
+  return code >= number(SectionCode::properties) && code <= number(SectionCode::amqp_value);
 }
 
 constexpr std::uint64_t kNothingMayFollow = 0xFF;
 
-// Python's azure-eventhub (_pyamqp/_encode.py) writes delivery annotations after everything else,
-// because the real service reads them only there.
-bool are_last_delivery_annotations(std::uint64_t last, std::uint64_t code,
-                                   const MessageView& message) {
-  constexpr auto kCode = static_cast<std::uint64_t>(SectionCode::delivery_annotations);
-  return code == kCode && last > kCode && last != kNothingMayFollow &&
-         !message.delivery_annotations.is_present();
+// Sections that stand elsewhere than in the specification, and after which others may come:
+// - Python's azure-eventhub (_pyamqp/_encode.py) writes delivery annotations after everything else,
+//   because the real service reads them only there;
+// - rhea (lib/message.js), under the Node SDKs, writes the footer before the body.
+// The code of the section to go on from; nothing when the place is not one of these.
+std::optional<std::uint64_t> known_misplaced(std::uint64_t last, std::uint64_t code,
+                                             const MessageView& message) {
+  if (code == number(SectionCode::delivery_annotations) && last > code &&
+      last != kNothingMayFollow && !message.delivery_annotations.is_present())
+    return kNothingMayFollow;
+  if (code == number(SectionCode::footer) && message.body_kind == BodyKind::none &&
+      last < number(SectionCode::data) && !message.footer.is_present())
+    return number(SectionCode::application_properties);
+  return std::nullopt;
 }
 
 // Codes rise from section to section, and there is one kind of body.
 std::string_view wrong_place(std::uint64_t last, std::uint64_t code, const Kind& kind,
                              const MessageView& message) {
-  if (code == last && !kind.may_repeat) return "a message has a section twice";
+  const bool is_second_footer = code == number(SectionCode::footer) && message.footer.is_present();
+  if ((code == last && !kind.may_repeat) || is_second_footer)
+    return "a message has a section twice";
   if (code < last) return "the sections of a message are out of order";
   if (kind.body != BodyKind::none && message.body_kind != BodyKind::none &&
       message.body_kind != kind.body)
@@ -114,8 +124,8 @@ void read_section(Decoder& in, std::string_view encoded, std::uint64_t& last,
   const auto kind = kind_of(code);
   if (!in.ok()) return;
   if (!kind) return in.fail("unknown message section");
-  if (are_last_delivery_annotations(last, code, message))
-    last = kNothingMayFollow;
+  if (const auto go_on = known_misplaced(last, code, message))
+    last = *go_on;
   else if (const auto wrong = wrong_place(last, code, *kind, message); !wrong.empty())
     return in.fail(wrong);
   else

@@ -53,14 +53,16 @@ struct MessageView {
   std::string_view body{};  // all data sections, all sequences, or the one value
   Section footer{};
   // Properties, application properties and body: what nobody on the way may change. They lie
-  // together, so these bytes are a message too.
+  // together, so these bytes are a message too (with a footer that stands before the body).
   std::string_view bare{};
 };
 
 // Splits a message, which is whole; never "need more". Every section is passed through once, so
 // what is accepted is well formed throughout and can be handed to consumers. Checked are the order
-// of the sections, that none but data and sequences is repeated, that there is at most one kind of
-// body, and the type of each. A body may be missing: some clients send and accept that.
+// of the sections (delivery annotations may also be the last one, as Python's client writes
+// them, and the footer may precede the body, as Node's does), that none but data and sequences is
+// repeated, that there is at most one kind of body, and the type of each. A body may be missing:
+// some clients send and accept that.
 //
 // Cost: one pass over annotations and properties, nothing for the bytes of data; no allocation.
 Decoded<MessageView> split_message(std::string_view encoded);
