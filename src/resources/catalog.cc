@@ -20,12 +20,27 @@ std::string_view text_of(const StrongId<Tag>& name) {
   return name.view();
 }
 
+// How good a claim `one` has on a host name it answers to: its public name, one called after itself
+// (hub2.localhost), or one it has as the first of its kind, like any name of the server.
+template <class T>
+int claim(const T& one, std::string_view host) {
+  if (!one.host_names.empty() && one.host_names.front() == host) return 2;
+  const std::string own = to_lower(text_of(one.name));
+  return host == own || host.starts_with(own + ".") ? 1 : 0;
+}
+
 template <class T, class IndexOf>
 void build(const std::vector<T>& all, IndexOf& index) {
   index = {};
   for (const T& one : all) {
     index.by_name.emplace(to_lower(text_of(one.name)), &one);
-    for (const auto& host : one.host_names) index.by_host[host].push_back(&one);
+    for (const auto& host : one.host_names) {
+      auto& owners = index.by_host[host];
+      // A server may be given a name that is also that of an instance: the instance wins.
+      if (!owners.empty() && claim(*owners.front(), host) > claim(one, host)) continue;
+      if (!owners.empty() && claim(*owners.front(), host) < claim(one, host)) owners.clear();
+      owners.push_back(&one);
+    }
   }
 }
 

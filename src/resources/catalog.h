@@ -218,7 +218,8 @@ class Catalog {
  public:
   // Names compare without case; nothing when there is none. Pointers live as long as the catalog.
   const Hub* find_hub(std::string_view name) const;
-  // `host` may carry a port and any case. Null when no hub, or more than one, owns the name.
+  // `host` may carry a port and any case. Null when no hub, or more than one, owns the name. An
+  // instance's own name is its alone, even when the server was given the same name.
   const Hub* find_hub_by_host(std::string_view host) const;
   std::vector<const Hub*> find_hubs_by_host(std::string_view host) const;
   const Dps* find_dps(std::string_view name) const;

@@ -120,6 +120,25 @@ TEST_F(ResourcesTest, TwoHubsHaveTwoHostNames) {
   EXPECT_TRUE(now->find_hub("hub2")->fallback_enabled) << "made without routing";
 }
 
+// Whoever gives the server the name of an instance means that instance.
+TEST_F(ResourcesTest, AnInstancesOwnNameIsNotAnAliasOfTheFirst) {
+  set_up_all();
+  ASSERT_EQ(refusal(put(resources->hub_id("rg", "hub2"), R"({"location":"eastus"})")), "");
+  for (const auto& server_names : {std::vector<std::string>{"localhost", "hub2.localhost"},
+                                   std::vector<std::string>{"plant.example", "hub2.localhost"}}) {
+    defaults.host_names = server_names;
+    open();
+    const auto now = resources->catalog();
+    ASSERT_NE(now->find_hub_by_host("hub2.localhost"), nullptr);
+    EXPECT_EQ(now->find_hub_by_host("hub2.localhost")->name, HubName("hub2"));
+    EXPECT_EQ(now->find_hubs_by_host("hub2.localhost").size(), 1u);
+    EXPECT_EQ(now->find_hub_by_host("localhost")->name, HubName("hub1"));
+    EXPECT_EQ(now->find_hub_by_host(server_names.front())->name, HubName("hub1"));
+    // Of a kind that has nothing of that name it stays an alias.
+    EXPECT_NE(now->find_twins_by_host("hub2.localhost"), nullptr);
+  }
+}
+
 // The server's own name goes to the next hub that is made, never to two.
 TEST_F(ResourcesTest, TheServersNameIsFreeAgainWhenItsHubIsGone) {
   set_up_all();
