@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -106,7 +107,7 @@ struct Server::Impl {
   ServerConfig config;
   mqtt::ServiceTable service_table;
   HttpContext http;
-  StreamFactory amqp;
+  std::optional<AmqpContext> amqp;
   std::vector<std::unique_ptr<Connections>> connections;
   std::vector<std::unique_ptr<Bound>> bound;
   std::size_t next_loop = 0;  // of the accepting loop
@@ -127,7 +128,10 @@ StreamFactory Server::Impl::factory_of(Protocol protocol) {
         return std::make_shared<MqttConnection>(std::move(stream), service_table, config.mqtt);
       };
     case Protocol::amqp:
-      return amqp;
+      if (!amqp) return {};
+      return [this](std::shared_ptr<Stream> stream) {
+        return std::make_shared<AmqpConnection>(std::move(stream), *amqp);
+      };
   }
   return {};
 }
@@ -212,9 +216,11 @@ Server::Server(Loops& loops, ServerConfig config, const http::Router& router,
 
 Server::~Server() { stop(Duration::zero()); }
 
-void Server::set_amqp(StreamFactory factory) {
-  impl_->amqp = factory;
-  impl_->http.websockets.emplace("amqpwsb10", std::move(factory));
+void Server::set_amqp(amqp::Container& container) {
+  impl_->amqp.emplace(AmqpContext{.container = container,
+                                  .limits = impl_->config.amqp,
+                                  .container_id = new_amqp_container_id()});
+  impl_->http.websockets.insert_or_assign("amqpwsb10", impl_->factory_of(Protocol::amqp));
 }
 
 Status Server::bind() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/amqp_connection.h"
 #include "net/http_connection.h"
 #include "net/loop.h"
 #include "net/mqtt_connection.h"
@@ -39,6 +40,7 @@ struct ServerConfig {
   StreamLimits stream{};
   HttpLimits http{};
   MqttLimits mqtt{};
+  amqp::EngineLimits amqp{};
 };
 
 class Server {
@@ -51,9 +53,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Who takes AMQP connections, of the amqp listeners and of WebSockets with sub-protocol
-  // AMQPWSB10. Before start().
-  void set_amqp(StreamFactory factory);
+  // Who has the nodes of AMQP connections, of the amqp listeners and of WebSockets with
+  // sub-protocol AMQPWSB10; outlives the server. Before start().
+  void set_amqp(amqp::Container& container);
 
   // Takes the ports without serving yet: connections wait in the kernel until start(). For a server
   // that must know its ports to get ready. Errors as start().

@@ -361,6 +361,10 @@ void SocketStream::flush() {
     watch_->wait_writable();
   }
   if (was_full && takes_input()) resume();
+  if (before > kBacklogDrainedBytes && backlog() <= kBacklogDrainedBytes && state_ == State::open) {
+    const auto receiver = receiver_;
+    if (receiver) receiver->on_drained();
+  }
 }
 
 void SocketStream::on_readable() {

@@ -20,6 +20,8 @@ using PeerInfo = http::PeerInfo;
 // Above this many unsent bytes a stream stops reading from its peer: who does not take answers gets
 // no more questions in.
 inline constexpr std::size_t kBacklogPauseBytes = 256 * 1024;
+// When no more than this many are left of more, the receiver may send again.
+inline constexpr std::size_t kBacklogDrainedBytes = 64 * 1024;
 
 class StreamReceiver {
  public:
@@ -31,6 +33,8 @@ class StreamReceiver {
   // again, in front of what arrives later; so a receiver that waits returns 0 and asks to go on
   // with Stream::resume().
   virtual std::size_t on_data(std::span<char> bytes) = 0;
+  // The peer has taken what waited for it, but for kBacklogDrainedBytes at most.
+  virtual void on_drained() {}
   // The peer will send no more. What was queued can still be sent.
   virtual void on_end() = 0;
   // The limit set by Stream::limit_quiet has passed.

@@ -90,6 +90,11 @@ void WebSocketStream::deliver(std::span<char> payload) {
   if (in_.empty()) in_ = std::string();
 }
 
+void WebSocketStream::on_drained() {
+  const auto receiver = receiver_;
+  if (receiver) receiver->on_drained();
+}
+
 void WebSocketStream::on_end() {
   const auto receiver = receiver_;
   if (receiver) receiver->on_end();

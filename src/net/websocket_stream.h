@@ -31,6 +31,7 @@ class WebSocketStream final : public Stream,
 
   void on_open() override;
   std::size_t on_data(std::span<char> bytes) override;
+  void on_drained() override;
   void on_end() override;
   void on_quiet() override;
   void on_stop() override;

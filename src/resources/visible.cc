@@ -134,8 +134,15 @@ class View {
 
   void show_event_space(json::Object& properties) {
     const EventSpace* space = catalog_.find_event_space(name_);
+    // Namespaces alone are shown with a capital letter; their children are not.
+    shown_["type"] = "Microsoft.EventHub/Namespaces";
     properties["provisioningState"] = "Succeeded";
     properties["status"] = "Active";
+    // What this server does not have, in the words that clients look for.
+    properties["kafkaEnabled"] = false;
+    properties["zoneRedundant"] = false;
+    properties["disableLocalAuth"] = false;
+    properties["publicNetworkAccess"] = "Enabled";
     properties["serviceBusEndpoint"] = "https://" + (space == nullptr ? "" : space->host_name) +
                                        ":" + std::to_string(defaults_.https_port) + "/";
     properties["metricId"] = defaults_.subscription + ":" + to_lower(name_);

@@ -101,7 +101,8 @@ void Committer::submit(Operation operation) {
     } else {
       queued_bytes_ += operation.bytes;
       queue_.push_back(std::move(operation));
-      must_wake = std::exchange(is_waiting_, false);
+      must_wake = wake_at_ != 0 && queue_.size() >= wake_at_;
+      if (must_wake) wake_at_ = 0;
     }
   }
   if (error) return refuse(std::move(operation), std::move(*error));
@@ -128,16 +129,29 @@ void Committer::run() {
   while (true) {
     if (queue_.empty()) {
       if (is_stopping_) return;
-      is_waiting_ = true;
+      wake_at_ = 1;
       wake_.wait(lock);
-      is_waiting_ = false;
+      wake_at_ = 0;
       continue;
     }
+    gather(lock);
     taken_.swap(queue_);
     lock.unlock();
+    const auto began = std::chrono::steady_clock::now();
+    taken_last_ = taken_.size();
     work(taken_);
+    const auto ended = std::chrono::steady_clock::now();
+    gather_until_ = ended + std::min<Duration>((ended - began) / 2, kGatherMax);
     lock.lock();
   }
+}
+
+void Committer::gather(std::unique_lock<std::mutex>& lock) {
+  if (taken_last_ < kGatherFrom) return;
+  wake_at_ = taken_last_;
+  wake_.wait_until(lock, gather_until_,
+                   [this] { return is_stopping_ || queue_.size() >= taken_last_; });
+  wake_at_ = 0;
 }
 
 void Committer::work(std::vector<Operation>& operations) {

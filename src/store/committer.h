@@ -28,6 +28,12 @@ inline constexpr std::size_t kFlushBytesMax = 8 * 1024 * 1024;
 inline constexpr Duration kReopenDelayFirst = std::chrono::milliseconds(50);
 inline constexpr Duration kReopenDelayMax = std::chrono::seconds(5);
 
+// After a flush that at least so many operations shared, the next one waits a moment for the
+// answers to bring about as many again: else the first to come back has a flush of its own, and the
+// rest wait for it. At most half as long as the flush took, and never longer than this.
+inline constexpr std::size_t kGatherFrom = 4;
+inline constexpr Duration kGatherMax = std::chrono::microseconds(500);
+
 // One thing to do, as it waits in the queue.
 struct Operation {
   BatchStep::Kind kind = BatchStep::Kind::commit;
@@ -66,6 +72,7 @@ class Committer {
 
  private:
   void run();
+  void gather(std::unique_lock<std::mutex>& lock);
   void work(std::vector<Operation>& operations);
   Status flush(std::span<Operation> operations);
   void stage(Operation& operation, const Status& admitted);
@@ -87,13 +94,15 @@ class Committer {
   std::condition_variable wake_;
   std::vector<Operation> queue_;
   std::size_t queued_bytes_ = 0;  // waiting, or taken and not yet answered
-  bool is_waiting_ = false;
+  std::size_t wake_at_ = 0;       // wakes the committer once so many wait; 0: it does not sleep
   bool is_stopping_ = false;
   std::optional<Error> refusal_;  // set while nothing is accepted
 
   // The committer's own; with inline commits whoever holds work_mutex_ is the committer.
   std::mutex work_mutex_;
   std::vector<Operation> taken_;
+  std::size_t taken_last_ = 0;  // by the flush before
+  std::chrono::steady_clock::time_point gather_until_;
   RecentWrites recent_;
   StreamTable streams_;  // its position() is for everybody
   CommitVersion version_;

@@ -77,7 +77,8 @@ std::shared_ptr<Session> ConnectionEngine::begin_session() {
 }
 
 bool ConnectionEngine::is_paused() const {
-  return is_waiting_ || is_full_ || state_ == State::closed;
+  if (state_ == State::closed) return true;
+  return state_ != State::closing && (is_waiting_ || is_full_ || is_stopping_);
 }
 
 const PeerInfo& ConnectionEngine::peer() const {
@@ -102,7 +103,8 @@ bool ConnectionEngine::reserve_assembly(std::size_t bytes) {
 
 void ConnectionEngine::uncount_unjudged(std::uint32_t bytes) {
   unjudged_bytes_ -= bytes;
-  if (is_full_) want_pump();
+  --unjudged_;
+  if (is_full_ || is_stopping_) want_pump();
 }
 
 void ConnectionEngine::resume_if_paused() {
@@ -150,6 +152,7 @@ void ConnectionEngine::flush() {
     if (session->engine_ != nullptr) session->flush();
   }
   flushing_.clear();
+  if (is_stopping_ && unjudged_ == 0) stop();
   if (failure_) close(std::exchange(failure_, std::nullopt));
 }
 
@@ -205,11 +208,12 @@ void ConnectionEngine::close(std::optional<Condition> why) {
   drop_sessions(why ? &*why : nullptr);
   state_ = State::closing;
   state_for_ = Duration::zero();
-  is_waiting_ = is_full_ = false;
   transport_->resume();
 }
 
 void ConnectionEngine::stop() {
+  is_stopping_ = true;
+  if (unjudged_ > 0) return;
   close(make_condition(condition::kConnectionForced, "The server stops."));
 }
 

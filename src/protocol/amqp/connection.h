@@ -117,7 +117,8 @@ class ConnectionEngine final : public Connection,
   void on_drained();
   // Time passes: signs of life, idle time-out. When to call again at the latest.
   SteadyTime tick(SteadyTime now);
-  // The server stops: closes with amqp:connection:forced.
+  // The server stops: takes nothing more, waits for the verdicts that services owe, then closes
+  // with amqp:connection:forced.
   void stop();
   // The stream is gone (or was closed as we asked). The engine calls it no more.
   void on_transport_closed();
@@ -167,7 +168,10 @@ class ConnectionEngine final : public Connection,
   void offer(const std::shared_ptr<LinkEndpoint>& link);
   void count_link(int change) { link_count_ += static_cast<std::size_t>(change); }
   void count_subscription(int change) { subscription_count_ += static_cast<std::size_t>(change); }
-  void count_unjudged(std::uint32_t bytes) { unjudged_bytes_ += bytes; }
+  void count_unjudged(std::uint32_t bytes) {
+    unjudged_bytes_ += bytes;
+    ++unjudged_;
+  }
   void uncount_unjudged(std::uint32_t bytes);
   bool reserve_assembly(std::size_t bytes);
   void release_assembly(std::size_t bytes) { assembly_bytes_ -= bytes; }
@@ -217,9 +221,9 @@ class ConnectionEngine final : public Connection,
   State state_ = State::header;
   bool is_waiting_ = false;  // for an answer to SASL or open; the peer is not read
   bool is_full_ = false;     // the services have enough; the peer is not read
+  bool is_stopping_ = false;
   bool is_open_sent_ = false;
   bool wants_pump_ = false;
-  bool is_busy_ = false;  // inside on_bytes: its end takes care of failure_
   std::optional<Condition> failure_{};
   std::optional<Condition> close_reason_{};
 
@@ -242,6 +246,7 @@ class ConnectionEngine final : public Connection,
   std::size_t next_pumped_ = 0;
   std::size_t link_count_ = 0;
   std::size_t subscription_count_ = 0;
+  std::size_t unjudged_ = 0;
   std::size_t unjudged_bytes_ = 0;
   std::size_t assembly_bytes_ = 0;
 

@@ -154,6 +154,7 @@ bool Session::takes_delivery_id(const Transfer& transfer, LinkEndpoint& link) {
 void Session::take_incoming(std::uint32_t id, std::uint32_t bytes) {
   if (Entry* entry = incoming_.find(id)) {
     entry->bytes = bytes;
+    entry->is_with_service = true;
     engine_->count_unjudged(bytes);
   }
 }
@@ -162,7 +163,7 @@ void Session::take_incoming(std::uint32_t id, std::uint32_t bytes) {
 bool Session::settle_incoming(std::uint32_t id, const LinkEndpoint& link) {
   const Entry* const entry = incoming_.find(id);
   if (entry == nullptr || entry->link != &link) return false;
-  engine_->uncount_unjudged(entry->bytes);
+  if (entry->is_with_service) engine_->uncount_unjudged(entry->bytes);
   incoming_.settle(id);
   return true;
 }

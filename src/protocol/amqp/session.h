@@ -55,6 +55,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   struct Entry {
     LinkEndpoint* link = nullptr;
     std::uint32_t bytes = 0;
+    bool is_with_service = false;  // whole, and counted as not judged
     explicit operator bool() const { return link != nullptr; }
   };
   // Verdicts that wait for the flush: accepted and released ones, as ranges.

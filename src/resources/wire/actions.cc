@@ -121,9 +121,12 @@ Result<http::Response> Arm::rule_keys(const ResourceId& rule) const {
   auto connection = resources_.event_connection_string(rule.top().name(),
                                                        is_of_hub ? rule.parent().name() : "", name);
   if (!connection) return fail(std::move(connection.error()));
+  // The name of the member is looked for, not the key: a key that a user chose may be any text, and
+  // be found elsewhere.
+  constexpr std::string_view kMember = ";SharedAccessKey=";
   std::string second = *connection;
-  if (const auto at = second.find(primary); at != second.npos)
-    second.replace(at, primary.size(), secondary);
+  if (const auto at = second.find(kMember); at != second.npos)
+    second.replace(at + kMember.size(), primary.size(), secondary);
   json::Object body{{"primaryConnectionString", *connection},
                     {"secondaryConnectionString", second},
                     {"primaryKey", primary},
@@ -198,15 +201,16 @@ Result<http::Response> Arm::name_availability(const ArmCall& call) const {
                         (type == kSiteType && now->find_function_app(name) != nullptr);
   const auto valid = check_resource_name(type, name);
   json::Object answer{{"nameAvailable", valid.has_value() && !is_taken}};
+  // Event Hubs has words of its own (azure-mgmt-eventhub: UnavailableReason).
+  const bool is_event_space = type == kEventSpaceType;
   if (!valid) {
-    answer["reason"] = "Invalid";
+    answer["reason"] = is_event_space ? "InvalidName" : "Invalid";
     answer["message"] = valid.error().message;
   } else if (is_taken) {
-    answer["reason"] = "AlreadyExists";
+    answer["reason"] = is_event_space ? "NameInUse" : "AlreadyExists";
     answer["message"] = "The name '" + name + "' is already in use.";
   } else {
-    // Event Hubs' enumeration has a word for it; the others leave the reason out.
-    if (type == kEventSpaceType) answer["reason"] = "None";
+    if (is_event_space) answer["reason"] = "None";  // the others leave it out
     answer["message"] = "";
   }
   return json_response(200, answer);

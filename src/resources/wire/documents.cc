@@ -1,4 +1,8 @@
 // Documents and lists of documents: GET, PUT, PATCH, DELETE, HEAD.
+#include <charconv>
+#include <limits>
+#include <tuple>
+
 #include "base/encoding.h"
 #include "errors/arm.h"
 #include "resources/names.h"
@@ -71,6 +75,30 @@ json::Array location_list(const ResourceDefaults& defaults) {
                     {"metadata", {{"regionType", "Physical"}, {"regionCategory", "Recommended"}}}});
   }
   return list;
+}
+
+// $skip and $top, which Event Hubs' lists know (az eventhubs eventhub list --skip --top). Errors:
+// InvalidParameter.
+struct Window {
+  std::size_t skip = 0;
+  std::size_t top = std::numeric_limits<std::size_t>::max();
+};
+Result<Window> window_of(const http::Request& request) {
+  constexpr std::size_t kMost = 1000;  // (azure-mgmt-eventhub: both are validated to 1000)
+  Window window;
+  for (const auto& [name, member, least] :
+       {std::tuple{"$skip", &window.skip, std::size_t{0}}, {"$top", &window.top, std::size_t{1}}}) {
+    const auto text = request.query_value(name);
+    if (!text) continue;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *member);
+    if (error != std::errc{} || end != text->data() + text->size() || *member < least ||
+        *member > kMost) {
+      return fail(errors::arm::kInvalidParameter, "'" + std::string(name) + "' must be from " +
+                                                      std::to_string(least) + " to " +
+                                                      std::to_string(kMost) + ".");
+    }
+  }
+  return window;
 }
 
 json::Value value_of(json::Array list) { return json::Object{{"value", std::move(list)}}; }
@@ -158,9 +186,17 @@ Result<http::Response> Arm::provider(const ArmCall& call) const {
 
 Result<http::Response> Arm::list_documents(const ArmCall& call, std::string_view prefix,
                                            std::string_view type) const {
+  auto window = type.starts_with("Microsoft.EventHub/") ? window_of(call.request) : Window{};
+  if (!window) return fail(std::move(window.error()));
   json::Array list;
   for (const auto& one : resources_.list(prefix, type)) {
-    if (call.principal.may_read(one->id)) list.push_back(resources_.visible(*one));
+    if (list.size() == window->top) break;
+    if (!call.principal.may_read(one->id)) continue;
+    if (window->skip > 0) {
+      --window->skip;
+      continue;
+    }
+    list.push_back(resources_.visible(*one));
   }
   return json_response(200, value_of(std::move(list)));
 }
