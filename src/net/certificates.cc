@@ -406,6 +406,13 @@ Result<CertifiedKey> ensure_server(const std::filesystem::path& directory, const
   return fresh;
 }
 
+NewCa judge_ca(const Issuer& ca, const Names& names, TimePoint now) {
+  if (!ca.certificate) return NewCa::there_was_none;
+  if (!permits(ca, names)) return NewCa::names_changed;
+  if (!lasts_past(ca.certificate.get(), now + kServerLifetime)) return NewCa::near_its_end;
+  return NewCa::no;
+}
+
 }  // namespace
 
 Result<Certificates> ensure_certificates(const std::filesystem::path& directory,
@@ -423,13 +430,12 @@ Result<Certificates> ensure_certificates(const std::filesystem::path& directory,
   auto old_ca = read_pair(directory, "ca");
   if (!old_ca) return fail(old_ca.error());
   Issuer ca{.certificate = std::move(old_ca->certificate), .key = std::move(old_ca->key)};
-  if (!ca.certificate || !permits(ca, *names) ||
-      !lasts_past(ca.certificate.get(), now + kServerLifetime)) {
+  made.new_ca = judge_ca(ca, *names, now);
+  if (made.new_ca != NewCa::no) {
     ca = make_ca(*names, now, random);
     const CertifiedKey pair{.chain_pem = to_pem(ca.certificate.get()),
                             .key_pem = to_pem(ca.key.get())};
     if (auto done = write_pair(directory, "ca", pair); !done) return fail(done.error());
-    made.is_ca_new = true;
   }
   made.ca_pem = to_pem(ca.certificate.get());
 

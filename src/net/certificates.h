@@ -6,6 +6,7 @@
 // ca.pem alone.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -24,11 +25,13 @@ inline constexpr auto kServerLifetime = std::chrono::days(397);
 inline constexpr auto kRenewBefore = std::chrono::days(30);
 inline constexpr std::size_t kHostNamesMax = 256;
 
+enum class NewCa : std::uint8_t { no, there_was_none, names_changed, near_its_end };
+
 struct Certificates {
   std::filesystem::path ca_file;
   std::string ca_pem;
   std::vector<CertifiedKey> identities;  // EC P-256, RSA-2048
-  bool is_ca_new = false;                // clients have to be told
+  NewCa new_ca = NewCa::no;              // else clients have to be told
   bool are_servers_new = false;
 };
 

@@ -133,10 +133,10 @@ TEST_F(CertificatesTest, AreBelowACaThatCannotVouchForOtherNames) {
 
 TEST_F(CertificatesTest, AreReusedAtTheNextStart) {
   const auto first = make({"a.example"});
-  EXPECT_TRUE(first.is_ca_new);
+  EXPECT_EQ(first.new_ca, NewCa::there_was_none);
   EXPECT_TRUE(first.are_servers_new);
   const auto second = make({"A.example"});  // names compare without case
-  EXPECT_FALSE(second.is_ca_new);
+  EXPECT_EQ(second.new_ca, NewCa::no);
   EXPECT_FALSE(second.are_servers_new);
   EXPECT_EQ(second.ca_pem, first.ca_pem);
   EXPECT_EQ(second.identities[0].chain_pem, first.identities[0].chain_pem);
@@ -146,11 +146,11 @@ TEST_F(CertificatesTest, AreIssuedAgainWhenNamesChange) {
   const auto first = make({"a.example", "b.example"});
   // Fewer names: the CA still covers them, so clients need nothing new.
   const auto fewer = make({"a.example"});
-  EXPECT_FALSE(fewer.is_ca_new);
+  EXPECT_EQ(fewer.new_ca, NewCa::no);
   EXPECT_TRUE(fewer.are_servers_new);
   EXPECT_EQ(verdict(first.ca_pem, fewer.identities[1].chain_pem, "a.example"), X509_V_OK);
   const auto other = make({"c.example"});
-  EXPECT_TRUE(other.is_ca_new);
+  EXPECT_EQ(other.new_ca, NewCa::names_changed);
   EXPECT_TRUE(other.are_servers_new);
   EXPECT_EQ(verdict(other.ca_pem, other.identities[0].chain_pem, "c.example"), X509_V_OK);
 }
@@ -159,11 +159,11 @@ TEST_F(CertificatesTest, AreRenewedBeforeTheyEnd) {
   const auto first = make();
   now += kServerLifetime - kRenewBefore + std::chrono::hours(1);
   const auto second = make();
-  EXPECT_FALSE(second.is_ca_new);
+  EXPECT_EQ(second.new_ca, NewCa::no);
   EXPECT_TRUE(second.are_servers_new);
   EXPECT_EQ(verdict(first.ca_pem, second.identities[0].chain_pem, "localhost"), X509_V_OK);
   now += kCaLifetime - kServerLifetime;
-  EXPECT_TRUE(make().is_ca_new);
+  EXPECT_EQ(make().new_ca, NewCa::near_its_end);
 }
 
 TEST_F(CertificatesTest, KeepTheirKeysPrivate) {

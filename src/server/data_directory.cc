@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "net/tls.h"
+
 namespace doppel::server {
 namespace {
 
@@ -19,7 +21,15 @@ Result<std::string> read_file(const std::string& path, std::string_view option) 
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+bool has_store(const std::string& data_dir) {
+  std::error_code error;
+  const bool is_empty = std::filesystem::is_empty(store_directory(data_dir), error);
+  return !error && !is_empty;
+}
+
 }  // namespace
+
+std::string store_directory(const std::string& data_dir) { return data_dir + "/store"; }
 
 Status ensure_directory(const std::string& path) {
   std::error_code error;
@@ -38,7 +48,17 @@ Status ensure_directory(const std::string& path) {
 
 Result<security::MasterKey> read_master_key(const ServeOptions& options, Random& random) {
   if (!options.key_file.empty()) return security::MasterKey::read_file(options.key_file);
-  return security::MasterKey::ensure_file(options.data_dir + "/master.key", random);
+  const std::string path = options.data_dir + "/master.key";
+  // A new key would open nothing of a store that is already there, and would look like the right
+  // one to whoever comes to help.
+  std::error_code error;
+  if (!std::filesystem::exists(path, error) && has_store(options.data_dir)) {
+    return fail(Code::invalid_argument,
+                fmt::format("{} is missing, and the data in {} is sealed with it: give the key "
+                            "with --key-file, or restore master.key",
+                            path, store_directory(options.data_dir)));
+  }
+  return security::MasterKey::ensure_file(path, random);
 }
 
 namespace {
@@ -70,9 +90,13 @@ Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& c
     if (!chain) return fail(std::move(chain.error()));
     auto key = read_file(options.tls_key, "--tls-key");
     if (!key) return fail(std::move(key.error()));
-    ServerIdentity identity{
-        .identities = {}, .ca_file = options.tls_cert, .ca_pem = {}, .is_ca_new = false};
+    ServerIdentity identity{.identities = {}, .ca_file = options.tls_cert, .ca_pem = {}};
     identity.identities.push_back({.chain_pem = std::move(*chain), .key_pem = std::move(*key)});
+    // The listeners would find out too, but no longer know the files.
+    if (auto usable = net::TlsContext::server({.identities = identity.identities}); !usable)
+      return fail(usable.error().code,
+                  fmt::format("--tls-cert {}, --tls-key {}: {}", options.tls_cert, options.tls_key,
+                              usable.error().message));
     return identity;
   }
   auto made = net::ensure_certificates(options.data_dir + "/certificates",
@@ -81,7 +105,7 @@ Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& c
   return ServerIdentity{.identities = std::move(made->identities),
                         .ca_file = made->ca_file.string(),
                         .ca_pem = std::move(made->ca_pem),
-                        .is_ca_new = made->is_ca_new};
+                        .new_ca = made->new_ca};
 }
 
 }  // namespace doppel::server

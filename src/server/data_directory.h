@@ -17,12 +17,15 @@ struct ServerIdentity {
   std::vector<net::CertifiedKey> identities;
   std::string ca_file;
   std::string ca_pem;  // empty: the operator brought certificates of their own
-  bool is_ca_new = false;
+  net::NewCa new_ca = net::NewCa::no;
 };
 
 // Makes the directory if it is missing. A new or empty one becomes private (0700); the mode of one
 // that holds something is left alone.
 Status ensure_directory(const std::string& path);
+std::string store_directory(const std::string& data_dir);
+// The key that seals the secrets. Makes one where there is no store yet, so call it before the
+// store is opened; beside a store a missing key is an error, and nothing is written.
 Result<security::MasterKey> read_master_key(const ServeOptions& options, Random& random);
 Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& clock,
                                      Random& random);

@@ -87,12 +87,13 @@ std::string Instance::Parts::authority(std::uint16_t port) const {
 
 Status Instance::Parts::open_store() {
   if (auto made = ensure_directory(options.data_dir); !made) return made;
-  // Before anything else: the lock of the directory.
-  auto opened = store::open_rocksdb({.directory = options.data_dir + "/store", .clock = &clock});
-  if (!opened) return fail(std::move(opened.error()));
-  store = std::move(*opened);
   auto key = read_master_key(options, random);
   if (!key) return fail(std::move(key.error()));
+  // Takes the lock of the directory.
+  auto opened =
+      store::open_rocksdb({.directory = store_directory(options.data_dir), .clock = &clock});
+  if (!opened) return fail(std::move(opened.error()));
+  store = std::move(*opened);
   box.emplace(std::move(*key), random);
   auto read = read_identity(options, clock, random);
   if (!read) return fail(std::move(read.error()));
@@ -292,7 +293,7 @@ Result<std::unique_ptr<Instance>> Instance::start(ServeOptions options) {
   facts.mqtt_port = parts.server->port("mqtts");
   facts.is_https_moved = !parts.options.is_https_port_given && facts.https_port != kHttpsPort;
   facts.ca_file = parts.identity.ca_file;
-  facts.is_ca_new = parts.identity.is_ca_new;
+  facts.new_ca = parts.identity.new_ca;
   facts.profile_file = cli::profile_path(parts.options.data_dir);
   if (auto done = parts.first_start(facts); !done) return fail(std::move(done.error()));
   parts.functions->start();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "net/certificates.h"
 #include "server/options.h"
 
 namespace doppel::server {
@@ -28,7 +29,7 @@ class Instance {
     std::string ca_file;
     std::string profile_file;
     bool is_first_start = false;
-    bool is_ca_new = false;
+    net::NewCa new_ca = net::NewCa::no;
     bool is_https_moved = false;  // 443 could not be bound
     std::string id_scope;
     long start_ms = 0;

@@ -21,6 +21,20 @@ sigset_t block_signals() {
   return signals;
 }
 
+std::string_view reason_of(net::NewCa why) {
+  switch (why) {
+    case net::NewCa::no:
+      return "it was not made again";
+    case net::NewCa::there_was_none:
+      return "there was none in the data directory (a restored backup brings its `certificates`)";
+    case net::NewCa::names_changed:
+      return "the host names changed";
+    case net::NewCa::near_its_end:
+      return "the old one was near its end";
+  }
+  return "?";
+}
+
 void print_banner(const ServeOptions& options, const Instance::Facts& facts) {
   const std::string https = facts.https_port == kHttpsPort
                                 ? fmt::format("https://{}", facts.host)
@@ -43,9 +57,9 @@ void print_banner(const ServeOptions& options, const Instance::Facts& facts) {
         "  Digital Twins `twins1`, event hubs, routes and functions.\n"
         "  The administrator's credential is in {} (keep it private).\n",
         facts.id_scope, facts.profile_file);
-  } else if (facts.is_ca_new) {
-    text +=
-        "  The CA is new, because the host names changed: hand the file to your clients again.\n";
+  } else if (facts.new_ca != net::NewCa::no) {
+    text += fmt::format("  The CA is new, because {}: hand the file to your clients again.\n",
+                        reason_of(facts.new_ca));
   }
   text += fmt::format(
       "Next:\n  doppel simulate thermostat --count 5 --data-dir {0}\n  doppel dt twin list -o "
