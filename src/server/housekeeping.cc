@@ -7,11 +7,10 @@
 #include "base/log.h"
 
 namespace doppel::server {
-namespace {
 
-Task<void> trim(events::EventLog& log, events::LogName name, std::uint32_t partitions,
-                Duration keep, std::vector<std::string> protected_by) {
-  for (std::uint32_t p = 0; p < partitions; ++p) {
+Task<void> trim_log(events::EventLog& log, events::LogName name, std::uint32_t partitions,
+                    Duration keep, std::vector<std::string> protected_by, std::stop_token stop) {
+  for (std::uint32_t p = 0; p < partitions && !stop.stop_requested(); ++p) {
     const events::Partition partition{.log = name, .index = p};
     auto done = co_await log.apply_retention(partition, keep, protected_by);
     if (!done)
@@ -21,8 +20,6 @@ Task<void> trim(events::EventLog& log, events::LogName name, std::uint32_t parti
                                             {"reason", done.error().message}});
   }
 }
-
-}  // namespace
 
 Housekeeping::Housekeeping(events::EventLog& log, const resources::Resources& resources,
                            const functions::FunctionHost& functions)
@@ -48,21 +45,21 @@ void Housekeeping::stop() {
 }
 
 Task<void> Housekeeping::run(std::stop_token stop) {
-  while (co_await sleep_for(kRetentionEvery, stop)) co_await one_round();
+  while (co_await sleep_for(kRetentionEvery, stop)) co_await one_round(stop);
 }
 
-Task<void> Housekeeping::one_round() {
+Task<void> Housekeeping::one_round(std::stop_token stop) {
   const auto catalog = resources_.catalog();
   for (const auto& hub : catalog->hubs) {
-    co_await trim(log_, hub::builtin_log(hub.name), hub.partitions, hub.retention, {});
+    co_await trim_log(log_, hub::builtin_log(hub.name), hub.partitions, hub.retention, {}, stop);
     auto consumers = functions_.consumer_names(hub.name);
-    co_await trim(log_, hub::activity_log(hub.name), hub::kActivityPartitions, kActivityRetention,
-                  std::move(consumers));
+    co_await trim_log(log_, hub::activity_log(hub.name), hub::kActivityPartitions,
+                      kActivityRetention, std::move(consumers), stop);
   }
   for (const auto& space : catalog->event_spaces)
     for (const auto& event_hub : space.event_hubs)
-      co_await trim(log_, {space.name, event_hub.name}, event_hub.partitions, event_hub.retention,
-                    {});
+      co_await trim_log(log_, {space.name, event_hub.name}, event_hub.partitions,
+                        event_hub.retention, {}, stop);
 }
 
 }  // namespace doppel::server

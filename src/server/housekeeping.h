@@ -17,6 +17,11 @@ inline constexpr Duration kRetentionEvery = std::chrono::minutes(1);
 // The internal feed of a hub is there for functions; what they have taken may go after this long.
 inline constexpr Duration kActivityRetention = std::chrono::hours(24);
 
+// Applies retention to every partition of a log, until `stop`; a server with thousands of
+// partitions must not keep whoever stops it waiting. Failures are logged and the next one follows.
+Task<void> trim_log(events::EventLog& log, events::LogName name, std::uint32_t partitions,
+                    Duration keep, std::vector<std::string> protected_by, std::stop_token stop);
+
 class Housekeeping {
  public:
   Housekeeping(events::EventLog& log, const resources::Resources& resources,
@@ -24,11 +29,11 @@ class Housekeeping {
   ~Housekeeping();
 
   void start();
-  void stop();  // waits for the round that runs
+  void stop();  // waits for the partition that is being trimmed
 
  private:
   Task<void> run(std::stop_token stop);
-  Task<void> one_round();
+  Task<void> one_round(std::stop_token stop);
 
   events::EventLog& log_;
   const resources::Resources& resources_;
