@@ -409,8 +409,7 @@ Result<CertifiedKey> ensure_server(const std::filesystem::path& directory, const
 NewCa judge_ca(const Issuer& ca, const Names& names, TimePoint now) {
   if (!ca.certificate) return NewCa::there_was_none;
   if (!permits(ca, names)) return NewCa::names_changed;
-  if (!lasts_past(ca.certificate.get(), now + kServerLifetime)) return NewCa::near_its_end;
-  return NewCa::no;
+  return lasts_past(ca.certificate.get(), now + kServerLifetime) ? NewCa::no : NewCa::near_its_end;
 }
 
 }  // namespace
@@ -424,7 +423,6 @@ Result<Certificates> ensure_certificates(const std::filesystem::path& directory,
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return fail(Code::unavailable, directory.string() + ": " + error.message());
-
   Certificates made;
   made.ca_file = directory / "ca.pem";
   auto old_ca = read_pair(directory, "ca");
@@ -438,7 +436,6 @@ Result<Certificates> ensure_certificates(const std::filesystem::path& directory,
     if (auto done = write_pair(directory, "ca", pair); !done) return fail(done.error());
   }
   made.ca_pem = to_pem(ca.certificate.get());
-
   const std::array<std::pair<const char*, const char*>, 2> wanted = {
       std::pair("server-ec", "EC"), std::pair("server-rsa", "RSA")};
   for (const auto& [name, key_type] : wanted) {
