@@ -362,8 +362,7 @@ void SocketStream::flush() {
   }
   if (was_full && takes_input()) resume();
   if (before > kBacklogDrainedBytes && backlog() <= kBacklogDrainedBytes && state_ == State::open) {
-    const auto receiver = receiver_;
-    if (receiver) receiver->on_drained();
+    if (const auto receiver = receiver_) receiver->on_drained();
   }
 }
 

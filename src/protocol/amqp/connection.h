@@ -123,6 +123,7 @@ class ConnectionEngine final : public Connection,
   // The stream is gone (or was closed as we asked). The engine calls it no more.
   void on_transport_closed();
 
+  std::shared_ptr<Connection> share() override { return shared_from_this(); }
   Executor& executor() override { return *executor_; }
   const PeerInfo& peer() const override;
   const SaslIdentity& sasl() const override { return sasl_identity_; }

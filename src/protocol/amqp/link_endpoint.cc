@@ -89,6 +89,7 @@ void LinkEndpoint::send_own_attach() {
 // (section 2.6.3).
 void LinkEndpoint::on_peer_attach(const Attach& attach) {
   peer_handle_ = attach.handle;
+  if (state_ != State::attach_sent) return;
   state_ = State::attached;
   if (is_inbound_)
     delivery_count_ = limit_ = limit_max_ = attach.initial_delivery_count.value_or(0);

@@ -186,6 +186,9 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
+  // To keep it (not the stream below it) alive while something is waited for.
+  virtual std::shared_ptr<Connection> share() = 0;
+
   virtual Executor& executor() = 0;
   virtual const PeerInfo& peer() const = 0;  // empty once the connection is lost
   virtual const SaslIdentity& sasl() const = 0;

@@ -59,10 +59,10 @@ void Session::map_peer_handle(std::uint32_t peer_handle, LinkEndpoint* link) {
   by_peer_handle_[peer_handle] = link;
 }
 
-// Our attach that the peer now answers: same name, the other role.
+// Our attach that the peer now answers: same name, the other role. We may have given up meanwhile.
 std::shared_ptr<LinkEndpoint> Session::awaiting(const Attach& attach) const {
   for (const auto& link : links_) {
-    if (link && link->state_ == LinkEndpoint::State::attach_sent && link->name_ == attach.name &&
+    if (link && !link->peer_handle_ && link->name_ == attach.name &&
         link->is_inbound_ == (attach.role == Role::sender))
       return link;
   }
