@@ -115,6 +115,8 @@ void HttpConnection::on_head() {
   keeps_alive_ = parser_.keeps_alive();
   is_head_ = parser_.head().method == "HEAD";
   enter(Phase::body);
+  if (const auto more = context_.router.body_bytes_max(parser_.head()))
+    parser_.set_body_bytes_max(more);
   if (parser_.expects_continue()) {
     http::append_continue(stream_->out());
     stream_->send();

@@ -157,6 +157,8 @@ class ServerTest : public ::testing::Test {
     prepare_process();
     router.add("GET", "/hello", hello);
     router.add("POST", "/hello", hello);
+    router.add("POST", "/large", hello);
+    router.set_body_bytes_max("POST", "/large", 2000);
     router.add("GET", "/throws", throws);
   }
   ~ServerTest() override {
@@ -376,6 +378,18 @@ TEST_F(ServerTest, RefusesABodyThatIsTooLargeBeforeItArrives) {
   client->send("POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
   EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 413"));
   EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, ARouteMayTakeLargerBodiesThanOthers) {
+  config.http.parser.body_bytes_max = 1000;
+  start();
+  auto client = tls_client("https");
+  client->send("POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 1500\r\n\r\n" +
+               std::string(1500, 'x'));
+  client->send("POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 2001\r\n\r\n");
+  const auto answers = client->receive_all();
+  EXPECT_THAT(answers, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answers, HasSubstr("HTTP/1.1 413"));
 }
 
 TEST_F(ServerTest, RefusesHeadersThatAreTooLarge) {

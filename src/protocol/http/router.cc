@@ -107,7 +107,8 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
   Route route{.method = std::string(method),
               .segments = {},
               .handler = std::move(handler),
-              .condition = std::move(condition)};
+              .condition = std::move(condition),
+              .body_bytes_max = 0};
   for (const auto segment : split_path(pattern)) {
     check(!route.has_rest, "a {rest...} is the last segment of a pattern");
     check(!is_name(segment) || (segment.size() > 2 && segment.ends_with('}')),
@@ -120,11 +121,28 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
 
 void Router::set_fallback(Handler handler) { fallback_ = std::move(handler); }
 
-Task<Response> Router::handle(Request request) const {
+void Router::set_body_bytes_max(std::string_view method, std::string_view pattern,
+                                std::size_t bytes) {
+  const auto wanted = split_path(pattern);
+  bool is_known = false;
+  for (auto& route : routes_) {
+    if (route.method != method || !std::ranges::equal(route.segments, wanted)) continue;
+    route.body_bytes_max = bytes;
+    is_known = true;
+  }
+  check(is_known, "a limit is set for a route that was added");
+}
+
+std::size_t Router::body_bytes_max(const Request& head) const {
+  std::string allowed;
+  const auto* const route = find(head, allowed);
+  return route == nullptr ? 0 : route->body_bytes_max;
+}
+
+const Router::Route* Router::find(const Request& request, std::string& allowed) const {
   const auto path = split_path(request.path);
   const Route* best = nullptr;
   bool best_is_conditional = false;
-  std::string allowed;
   // A GET route answers HEAD too; the serializer leaves the body out (RFC 9110 section 9.3.2).
   const std::string_view method =
       request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
@@ -145,11 +163,19 @@ Task<Response> Router::handle(Request request) const {
     best = &route;
     best_is_conditional = is_conditional;
   }
+  return best;
+}
 
+Task<Response> Router::handle(Request request) const {
+  std::string allowed;
+  const Route* const best = find(request, allowed);
   const Handler* handler = best != nullptr ? &best->handler : &fallback_;
   if (best == nullptr && !allowed.empty()) co_return method_not_allowed(allowed);
   if (best == nullptr && !fallback_) co_return not_found();
-  if (best != nullptr) request.params = capture(best->segments, best->has_rest, path);
+  if (best != nullptr) {
+    const auto path = split_path(request.path);
+    request.params = capture(best->segments, best->has_rest, path);
+  }
 
   const std::string tracking_id = request.tracking_id;
   const std::string logged_path = request.path;

@@ -10,6 +10,7 @@
 // with a true condition win over those without one (reference: docs/wire/one-address.md).
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,12 @@ class Router {
 
   void add(std::string_view method, std::string_view pattern, Handler handler,
            Condition condition = {});
+
+  // Lets bodies of this route, which was added before, be as large as this instead of the server's
+  // general limit (ParserLimits::body_bytes_max).
+  void set_body_bytes_max(std::string_view method, std::string_view pattern, std::size_t bytes);
+  // What was set for the route of a request whose headers are known; 0: nothing.
+  std::size_t body_bytes_max(const Request& head) const;
 
   // Answers when nothing matches: 404, or 405 with Allow when only the method differs. Services may
   // replace the 404.
@@ -43,7 +50,10 @@ class Router {
     bool has_rest = false;
     Handler handler;
     Condition condition;
+    std::size_t body_bytes_max = 0;
   };
+  // The route that answers. Null: none; then `allowed` names the methods that the path has.
+  const Route* find(const Request& request, std::string& allowed) const;
   std::vector<Route> routes_;
   Handler fallback_;
 };

@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "twins/limits.h"
 #include "twins/wire/http_answer.h"
 
 namespace doppel::twins::wire {
@@ -68,6 +69,7 @@ void Routes::add_all(http::Router& router, const std::shared_ptr<Routes>& routes
         is_twins_request);
   };
   add("POST", "/models", Need::write, &Routes::add_models);
+  router.set_body_bytes_max("POST", "/models", kModelsBodyBytesMax);
   add("GET", "/models", Need::read, &Routes::list_models);
   add("GET", "/models/{id}", Need::read, &Routes::get_model);
   add("PATCH", "/models/{id}", Need::write, &Routes::patch_model);
