@@ -37,8 +37,15 @@ int serve(const Arguments& args) {
   options.host_names = args.all("--hostname");
   options.is_https_port_given = args.has("--https-port");
   if (!read_port(args, "--https-port", options.https_port) ||
-      !read_port(args, "--mqtt-port", options.mqtt_port))
+      !read_port(args, "--mqtt-port", options.mqtt_port) ||
+      !read_port(args, "--amqp-port", options.amqp_port))
     return 2;
+  options.is_amqp_port_given = args.has("--amqp-port");
+  if (args.has("--amqp-plain-port")) {
+    std::uint16_t port = 0;
+    if (!read_port(args, "--amqp-plain-port", port)) return 2;
+    options.amqp_plain_port = port;
+  }
   options.tls_cert = args.get("--tls-cert");
   options.tls_key = args.get("--tls-key");
   options.key_file = args.get("--key-file");
@@ -64,6 +71,9 @@ int main(int argc, char** argv) {
          .kind = Option::Kind::values},
         {.names = "--https-port", .help = "HTTPS port (default: 443, else 8443)"},
         {.names = "--mqtt-port", .help = "MQTT port (default: 8883)"},
+        {.names = "--amqp-port", .help = "AMQP port (default: 5671)"},
+        {.names = "--amqp-plain-port",
+         .help = "AMQP without TLS, on loopback only (default: off; clients expect 5672)"},
         {.names = "--tls-cert", .help = "PEM chain to use instead of Doppel's own certificates"},
         {.names = "--tls-key", .help = "PEM key of --tls-cert"},
         {.names = "--key-file",

@@ -155,6 +155,10 @@ Status Server::Impl::bind(ListenerConfig listener) {
                                  {"port", listener.fallback_port}});
     made = Listener::bind(loops.at(0), listener.name, listener.addresses, listener.fallback_port);
   }
+  if (!made && listener.is_optional) {
+    log::warn("net.no_listener", {{"listener", listener.name}, {"reason", made.error().message}});
+    return {};
+  }
   if (!made) return fail(made.error());
   entry->port = (*made)->port();
   entry->addresses = (*made)->bound();

@@ -29,6 +29,7 @@ struct ListenerConfig {
   std::uint16_t port = 0;  // 0: any free one
   // Where the port cannot be bound (no right, or in use): this one, with a warning. 0: fail.
   std::uint16_t fallback_port = 0;
+  bool is_optional = false;  // go without it, with a warning, rather than fail
   bool has_tls = true;
   bool requests_client_certificate = true;
 };

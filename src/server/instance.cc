@@ -24,6 +24,7 @@
 #include "provisioning/wire/mqtt_device.h"
 #include "resources/api.h"
 #include "resources/wire/routes.h"
+#include "server/amqp_nodes.h"
 #include "server/blocking.h"
 #include "server/data_directory.h"
 #include "server/first_start.h"
@@ -62,6 +63,7 @@ struct Instance::Parts {
   http::Router router;
   ServerIdentity identity;
   std::unique_ptr<Housekeeping> housekeeping;
+  AmqpNodes amqp_nodes;
   std::unique_ptr<net::Server> server;
   std::atomic<bool> is_ready = false;
   bool is_stopped = false;
@@ -213,9 +215,21 @@ Status Instance::Parts::listen() {
                               .protocol = net::Protocol::mqtt,
                               .addresses = addresses,
                               .port = options.mqtt_port});
+  config.listeners.push_back({.name = "amqps",
+                              .protocol = net::Protocol::amqp,
+                              .addresses = addresses,
+                              .port = options.amqp_port,
+                              .is_optional = !options.is_amqp_port_given});
+  if (options.amqp_plain_port) {
+    config.listeners.push_back({.name = "amqp",
+                                .protocol = net::Protocol::amqp,
+                                .port = *options.amqp_plain_port,
+                                .has_tls = false});
+  }
   server = std::make_unique<net::Server>(
       loops, std::move(config), router,
       [this](const mqtt::Connect& connect) { return service_for(connect); });
+  server->set_amqp(amqp_nodes);
   return {};
 }
 
@@ -291,6 +305,8 @@ Result<std::unique_ptr<Instance>> Instance::start(ServeOptions options) {
   facts.host = parts.options.host_names.empty() ? "localhost" : parts.options.host_names.front();
   facts.https_port = parts.server->port("https");
   facts.mqtt_port = parts.server->port("mqtts");
+  facts.amqp_port = parts.server->port("amqps");
+  facts.amqp_plain_port = parts.server->port("amqp");
   facts.is_https_moved = !parts.options.is_https_port_given && facts.https_port != kHttpsPort;
   facts.ca_file = parts.identity.ca_file;
   facts.new_ca = parts.identity.new_ca;

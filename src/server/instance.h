@@ -26,6 +26,8 @@ class Instance {
     std::string host;
     std::uint16_t https_port = 0;
     std::uint16_t mqtt_port = 0;
+    std::uint16_t amqp_port = 0;        // 0: could not be bound
+    std::uint16_t amqp_plain_port = 0;  // 0: off
     std::string ca_file;
     std::string profile_file;
     bool is_first_start = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace doppel::server {
 inline constexpr std::uint16_t kHttpsPort = 443;
 inline constexpr std::uint16_t kHttpsFallbackPort = 8443;
 inline constexpr std::uint16_t kMqttPort = 8883;
+inline constexpr std::uint16_t kAmqpPort = 5671;
 
 struct ServeOptions {
   std::string data_dir;
@@ -20,6 +22,10 @@ struct ServeOptions {
   std::uint16_t https_port = kHttpsPort;  // 0: any free one
   bool is_https_port_given = false;       // then there is no falling back
   std::uint16_t mqtt_port = kMqttPort;
+  std::uint16_t amqp_port = kAmqpPort;
+  bool is_amqp_port_given = false;  // else a port that cannot be bound is a warning
+  // AMQP without TLS, on loopback only: for `UseDevelopmentEmulator=true`. Nothing: off.
+  std::optional<std::uint16_t> amqp_plain_port{};
   std::string tls_cert;  // PEM files that replace the certificates Doppel makes
   std::string tls_key;
   std::string key_file;   // master key; empty: master.key in the data directory

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -35,13 +36,21 @@ std::string_view reason_of(net::NewCa why) {
   return "?";
 }
 
+std::string amqp_text(const Instance::Facts& facts) {
+  std::string text;
+  if (facts.amqp_port != 0) text += fmt::format("AMQP {}:{}   ", facts.host, facts.amqp_port);
+  if (facts.amqp_plain_port != 0)
+    text += fmt::format("AMQP without TLS localhost:{}   ", facts.amqp_plain_port);
+  return text;
+}
+
 void print_banner(const ServeOptions& options, const Instance::Facts& facts) {
   const std::string https = facts.https_port == kHttpsPort
                                 ? fmt::format("https://{}", facts.host)
                                 : fmt::format("https://{}:{}", facts.host, facts.https_port);
   std::string text =
-      fmt::format("Doppel is ready ({} ms).\n  HTTPS {}   MQTT {}:{}   data {}\n", facts.start_ms,
-                  https, facts.host, facts.mqtt_port, options.data_dir);
+      fmt::format("Doppel is ready ({} ms).\n  HTTPS {}   MQTT {}:{}   {}data {}\n", facts.start_ms,
+                  https, facts.host, facts.mqtt_port, amqp_text(facts), options.data_dir);
   if (facts.is_https_moved)
     text += fmt::format(
         "  Port 443 could not be bound, so HTTPS is on {}. Device SDKs over HTTPS and WebSocket "
