@@ -92,7 +92,8 @@ std::vector<Command> all_commands() {
   std::vector<Command> all;
   for (auto* table :
        {group_commands, hub_commands, hub_routing_commands, dps_commands, enrollment_commands,
-        twins_commands, wait_commands, relationship_commands, function_commands, check_commands}) {
+        twins_commands, wait_commands, relationship_commands, event_space_commands,
+        monitor_commands, eventhub_commands, function_commands, check_commands}) {
     for (auto& command : table()) all.push_back(std::move(command));
   }
   return all;
@@ -176,6 +177,14 @@ const std::map<std::string, std::string>& group_descriptions() {
       {"dt model", "Models"},
       {"dt twin", "Digital twins"},
       {"dt twin relationship", "Relationships"},
+      {"eventhubs", "Event Hubs"},
+      {"eventhubs namespace", "Event namespaces"},
+      {"eventhubs namespace authorization-rule", "Keys for all event hubs of a namespace"},
+      {"eventhubs namespace authorization-rule keys", "Keys and connection strings"},
+      {"eventhubs eventhub", "Event hubs"},
+      {"eventhubs eventhub consumer-group", "Consumer groups"},
+      {"eventhubs eventhub authorization-rule", "Keys for one event hub"},
+      {"eventhubs eventhub authorization-rule keys", "Keys and connection strings"},
       {"functionapp", "Functions"},
       {"functionapp config", "Settings"},
       {"functionapp config appsettings", "Application settings"},

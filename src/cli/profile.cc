@@ -31,6 +31,8 @@ json::Value to_json(const Profile& p) {
   return json::Object{{"host", p.host},
                       {"httpsPort", p.https_port},
                       {"mqttPort", p.mqtt_port},
+                      {"amqpPort", p.amqp_port},
+                      {"emulatorPort", p.emulator_port},
                       {"caFile", p.ca_file},
                       {"tenant", p.tenant},
                       {"clientId", p.client_id},
@@ -40,6 +42,7 @@ json::Value to_json(const Profile& p) {
                       {"hub", p.hub},
                       {"dps", p.dps},
                       {"twinsInstance", p.twins_instance},
+                      {"eventNamespace", p.event_space},
                       {"functionApp", p.function_app},
                       {"enrollmentGroup", p.enrollment_group}};
 }
@@ -58,6 +61,8 @@ Result<Profile> parse_profile(std::string_view text) {
   Profile p{.host = json::get_string_or(*parsed, "host", "localhost"),
             .https_port = port("httpsPort", 443),
             .mqtt_port = port("mqttPort", 8883),
+            .amqp_port = port("amqpPort", 5671),
+            .emulator_port = port("emulatorPort", 0),
             .ca_file = get("caFile"),
             .tenant = get("tenant"),
             .client_id = get("clientId"),
@@ -67,6 +72,7 @@ Result<Profile> parse_profile(std::string_view text) {
             .hub = get("hub"),
             .dps = get("dps"),
             .twins_instance = get("twinsInstance"),
+            .event_space = get("eventNamespace"),
             .function_app = get("functionApp"),
             .enrollment_group = get("enrollmentGroup")};
   if (p.client_id.empty() || p.client_secret.empty())

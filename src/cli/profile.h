@@ -14,6 +14,8 @@ struct Profile {
   std::string host = "localhost";
   std::uint16_t https_port = 443;
   std::uint16_t mqtt_port = 8883;
+  std::uint16_t amqp_port = 5671;
+  std::uint16_t emulator_port = 0;  // plain AMQP on loopback; 0: not switched on
   std::string ca_file;
   std::string tenant;
   std::string client_id;
@@ -24,6 +26,7 @@ struct Profile {
   std::string hub;
   std::string dps;
   std::string twins_instance;
+  std::string event_space;
   std::string function_app;
   std::string enrollment_group;
 

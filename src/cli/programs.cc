@@ -9,6 +9,7 @@
 
 #include "base/encoding.h"
 #include "cli/device_facts.h"
+#include "cli/event_facts.h"
 #include "cli/profile.h"
 
 namespace doppel::cli {
@@ -41,6 +42,8 @@ std::string port_map(const Profile& profile) {
   if (profile.https_port != 443) map = fmt::format("443:{}", profile.https_port);
   if (profile.mqtt_port != 8883)
     map += fmt::format("{}8883:{}", map.empty() ? "" : ",", profile.mqtt_port);
+  if (profile.amqp_port != 5671)
+    map += fmt::format("{}5671:{}", map.empty() ? "" : ",", profile.amqp_port);
   return map;
 }
 
@@ -88,6 +91,20 @@ Status add_secrets(Session& session, Variables& out) {
   return {};
 }
 
+// Nothing when the namespace is gone: that is no reason to keep the rest from whoever asks.
+Status add_event_hubs(Session& session, Variables& out) {
+  auto facts = read_event_facts(session);
+  if (!facts && facts.error().code == Code::not_found) return {};
+  if (!facts) return fail(std::move(facts.error()));
+  out.insert(out.end(), {{"DOPPEL_EH_CONNECTION", facts->connection},
+                         {"DOPPEL_EH_WS_CONNECTION", facts->ws_connection},
+                         {"DOPPEL_EH_NAME", std::string(kAcceptanceEventHub)},
+                         {"DOPPEL_EH_PARTITIONS", std::to_string(facts->partitions)}});
+  if (!facts->emulator_connection.empty())
+    out.emplace_back("DOPPEL_EH_EMULATOR_CONNECTION", facts->emulator_connection);
+  return {};
+}
+
 int refuse(const Error& error) {
   std::cerr << "doppel: " << error.message << "\n";
   return 1;
@@ -113,6 +130,7 @@ int print_environment(const Arguments& args, const Connect& connect) {
   Variables variables;
   add_addresses(session->profile(), variables);
   if (auto added = add_secrets(*session, variables); !added) return refuse(added.error());
+  if (auto added = add_event_hubs(*session, variables); !added) return refuse(added.error());
   for (const auto& [name, value] : variables)
     std::cout << "export " << name << "=" << shell_quote(value) << "\n";
   return 0;

@@ -51,6 +51,7 @@ class FakeServer {
                     .hub = "hub1",
                     .dps = "dps1",
                     .twins_instance = "localhost",
+                    .event_space = "events1",
                     .function_app = {},
                     .enrollment_group = {}};
     return Session(std::move(profile), [this](HttpRequest r) { return handle(std::move(r)); });

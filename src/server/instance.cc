@@ -242,6 +242,8 @@ Status Instance::Parts::refresh_profile(const Facts& facts, const resources::Cre
   profile.ca_file = std::filesystem::absolute(facts.ca_file).string();
   profile.tenant = resources->defaults().tenant;
   profile.subscription = resources->defaults().subscription;
+  // Profiles of earlier versions have none.
+  if (profile.event_space.empty()) profile.event_space = kEventSpaceName;
   if (!fresh.client_id.empty()) {
     profile.client_id = fresh.client_id;
     profile.client_secret = fresh.secret;

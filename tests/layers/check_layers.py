@@ -36,7 +36,7 @@ USES = {
     "functions": BELOW + ("resources", "events", "hub", "twins"),
     "provisioning": BELOW + ("resources", "events", "hub", "twins", "functions"),
     # Clients like any other: no service.
-    "cli": ("base", "json", "security", "net", "protocol/http", "protocol/mqtt",
+    "cli": ("base", "json", "security", "net", "protocol/http", "protocol/mqtt", "protocol/amqp",
             "protocol/websocket"),
     "simulator": ("base", "json", "security", "net", "cli", "protocol/http", "protocol/mqtt",
                   "protocol/amqp", "protocol/websocket"),
