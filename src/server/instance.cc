@@ -108,6 +108,8 @@ Status Instance::Parts::open_services() {
   resources::ResourceDefaults defaults;
   if (!options.host_names.empty()) defaults.host_names = options.host_names;
   defaults.https_port = server->port("https");
+  // Zero: it could not be bound, and nobody asked for it.
+  if (const auto port = server->port("amqps"); port != 0) defaults.amqp_port = port;
   auto opened = run_blocking(
       home(), resources::Resources::open(*store, home(), clock, random, *box, defaults));
   if (!opened) return fail(std::move(opened.error()));
@@ -239,6 +241,8 @@ Status Instance::Parts::refresh_profile(const Facts& facts, const resources::Cre
   profile.host = facts.host;
   profile.https_port = facts.https_port;
   profile.mqtt_port = facts.mqtt_port;
+  profile.amqp_port = facts.amqp_port;
+  profile.emulator_port = facts.amqp_plain_port;
   profile.ca_file = std::filesystem::absolute(facts.ca_file).string();
   profile.tenant = resources->defaults().tenant;
   profile.subscription = resources->defaults().subscription;
