@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "base/worker.h"
-#include "net/socket_stream.h"
+#include "net/socket_address.h"
 
 namespace doppel::net {
 

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "net/loop.h"
-#include "net/socket_stream.h"
+#include "net/socket_address.h"
 
 namespace doppel::net {
 

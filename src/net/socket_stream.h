@@ -4,13 +4,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include <sys/socket.h>
-
 #include "net/loop.h"
+#include "net/socket_address.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "net/wheel.h"
@@ -35,18 +33,6 @@ class StreamOwner {
 
  protected:
   ~StreamOwner() = default;
-};
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  std::string text() const;  // "127.0.0.1:51234", "[::1]:51234"
-  bool is_loopback() const;
-  std::uint16_t port() const;
-  void set_port(std::uint16_t port);
-  // An IPv4 or IPv6 address; nothing is looked up.
-  static std::optional<SocketAddress> parse(const std::string& ip, std::uint16_t port);
 };
 
 class SocketStream final : public Stream,
