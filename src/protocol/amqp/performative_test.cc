@@ -36,8 +36,7 @@ std::string meaning(std::string_view hex) {
 // away at the end is an "index out of range" there; its decoder takes byte 2 for the descriptor and
 // knows no list0 (_pyamqp/_decode.py).
 TEST(AmqpPerformativeTest, WritesEveryFieldAndNeverAnEmptyList) {
-  EXPECT_EQ(written(Open{.container_id = "c"}),
-            "005310c0130aa101634070ffffffff60ffff404040404040");
+  EXPECT_EQ(written(Open{.container_id = "c"}), "005310c0130aa101634070ffffffff60ffff404040404040");
   EXPECT_EQ(written(Begin{.remote_channel = 1, .handle_max = 255}),
             "005311c00c0860000143434352ff404040");
   EXPECT_EQ(written(Flow{}), "005313c00c0b4043434340404040424240");
