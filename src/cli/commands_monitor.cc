@@ -26,6 +26,8 @@ Result<EventMonitorOptions> built_in_endpoint(Session& session, const Arguments&
   if (!name) return fail(std::move(name.error()));
   const std::string path = session.resource_path(args, kHubType, *name);
   auto hub = session.send_json({.path = path});
+  if (!hub && hub.error().code == Code::not_found)
+    hub.error().message += "\n`doppel iot hub list` shows what there is.";
   if (!hub) return fail(std::move(hub.error()));
   auto key = session.send_json(
       {.method = "POST", .path = fmt::format("{}/IotHubKeys/{}/listkeys", path, kPolicy)});

@@ -84,10 +84,12 @@ void AmqpConnection::on_timer() {
 void AmqpConnection::on_closed(std::string_view reason) {
   stream_->loop().clear_timer(*this);
   if (std::exchange(is_counted_, false)) open_connections().add(-1);
-  log::info("amqp.closed", {{"peer", peer().address},
-                            {"container_id", engine_->container_id()},
-                            {"user", engine_->sasl().user},
-                            {"reason", reason}});
+  // Clients are our commands: whoever runs one is told by the command.
+  if (!is_client_)
+    log::info("amqp.closed", {{"peer", peer().address},
+                              {"container_id", engine_->container_id()},
+                              {"user", engine_->sasl().user},
+                              {"reason", reason}});
   engine_->on_transport_closed();
 }
 
