@@ -2,6 +2,7 @@
 // messages (IoT Hub), and the `?$rid=...` parts of requests (IoT Hub and DPS).
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,21 @@ std::optional<PropertyBag> parse_property_bag(std::string_view text);
 
 // The value of the first property of that exact key; nullptr without one or without a value.
 const std::string* find_property(const PropertyBag& bag, std::string_view key);
+
+// Calls `take(key, value)` for each pair of "a=b&c=d", in order and as they stand: nothing is
+// decoded or left out. False at the first part without '='; those before it have been taken.
+template <class Take>
+bool for_each_pair(std::string_view text, Take take) {
+  while (!text.empty()) {
+    const auto end = std::min(text.find('&'), text.size());
+    const std::string_view pair = text.substr(0, end);
+    const auto equals = pair.find('=');
+    if (equals == pair.npos) return false;
+    take(pair.substr(0, equals), pair.substr(equals + 1));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return true;
+}
 
 // Encodes for sending to devices. Everything but letters, digits and "-._~" is escaped, so:
 //  - system keys go out as "%24.mid", which the C SDK compares literally (the others decode first);

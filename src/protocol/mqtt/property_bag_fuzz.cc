@@ -34,6 +34,24 @@ struct CheckRequest {
     check(query && query->size() == 2 && *find_property(*query, "$rid") == request.rid,
           "the rid comes back and stays one pair");
   }
+  void operator()(const DpsRegister& request) const { check_dps(request.rid); }
+  void operator()(const DpsPoll& request) const {
+    check(!request.operation_id.empty(), "a poll names its operation");
+    check_dps(request.rid);
+  }
+
+ private:
+  static void check_dps(std::string_view rid) {
+    check(!rid.empty() && rid.size() <= kDpsRidBytesMax, "an answer needs its rid");
+    const auto answer = dps_response_topic(202, rid, 3);
+    check(is_valid_utf8(answer), "topics are text");
+    std::string read;
+    for_each_pair(std::string_view(answer).substr(answer.find('?') + 1),
+                  [&](std::string_view key, std::string_view value) {
+                    read += std::string(key) + '=' + std::string(value) + ' ';
+                  });
+    check(read == "$rid=" + std::string(rid) + " retry-after=3 ", "the rid stays one pair");
+  }
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "protocol/mqtt/request_topic.h"
 
 #include <charconv>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -42,20 +43,25 @@ std::optional<PropertyBag> parse_query(std::string_view text) {
   return bag;
 }
 
-// Device-made request ids go back as they came: the SDKs use uuids and numbers, which encoding does
+// Request ids of IoT Hub go back as they came: the SDKs use uuids and numbers, which encoding does
 // not change.
 std::string encode_rid(std::string_view rid) { return percent_encode(rid); }
 
 std::optional<RequestTopic> parse_dps(std::string_view rest) {
   const bool is_register = take_prefix(rest, kRegister);
   if (!is_register && !take_prefix(rest, kPoll)) return std::nullopt;
-  const auto query = parse_query(rest);
-  if (!query) return std::nullopt;
-  const auto& rid = *find_property(*query, kRid);
-  if (is_register) return DpsRegister{rid};
-  const auto* operation = find_property(*query, "operationId");
-  if (operation == nullptr) return std::nullopt;
-  return DpsPoll{rid, *operation};
+  if (!take_prefix(rest, "?") || !is_valid_utf8(rest)) return std::nullopt;
+  std::string rid;
+  std::string operation;
+  const bool is_query = for_each_pair(rest, [&](std::string_view key, std::string_view value) {
+    if (key == kRid) rid = value;
+    if (equal_ignoring_case(key, "operationId"))
+      operation = percent_decode(value).value_or(std::string(value));
+  });
+  if (!is_query || rid.empty() || rid.size() > kDpsRidBytesMax) return std::nullopt;
+  if (is_register) return DpsRegister{std::move(rid)};
+  if (operation.empty()) return std::nullopt;
+  return DpsPoll{std::move(rid), std::move(operation)};
 }
 
 std::optional<RequestTopic> parse_twin_patch(std::string_view rest) {
@@ -91,10 +97,9 @@ std::optional<RequestTopic> parse_request_topic(std::string_view topic) {
   return TwinGet{*find_property(*query, kRid)};
 }
 
-std::string dps_response_topic(int status, std::string_view rid,
-                               std::optional<std::uint32_t> retry_after_s) {
-  auto topic = fmt::format("$dps/registrations/res/{}/?$rid={}", status, encode_rid(rid));
-  if (retry_after_s) topic += fmt::format("&retry-after={}", *retry_after_s);
+std::string dps_response_topic(int status, std::string_view rid, int retry_after_s) {
+  auto topic = fmt::format("$dps/registrations/res/{}/?$rid={}", status, rid);
+  if (retry_after_s > 0) topic += fmt::format("&retry-after={}", retry_after_s);
   return topic;
 }
 

@@ -2,6 +2,7 @@
 // `$iothub/...` (IoT Hub), each with a query behind the last level: "?$rid=7&$version=3".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,9 @@ inline constexpr std::string_view kDpsResponseFilter = "$dps/registrations/res/#
 inline constexpr std::string_view kTwinResponseFilter = "$iothub/twin/res/#";
 inline constexpr std::string_view kTwinDesiredFilter = "$iothub/twin/PATCH/properties/desired/#";
 inline constexpr std::string_view kMethodsFilter = "$iothub/methods/POST/#";
+
+// A DPS request's id: real ones are UUIDs or counters.
+inline constexpr std::size_t kDpsRidBytesMax = 256;
 
 // $dps/registrations/PUT/iotdps-register/?$rid={rid}
 struct DpsRegister {
@@ -45,13 +49,15 @@ struct MethodReply {
 using RequestTopic = std::variant<DpsRegister, DpsPoll, TwinGet, TwinPatchReported, MethodReply>;
 
 // What a device publishes to such a topic. nullopt: none of them, or without `$rid`; the service
-// closes the connection, there being no way to answer. `$rid` values come back decoded.
+// closes the connection, there being no way to answer. `$rid` values of IoT Hub come back decoded,
+// those of DPS as they stand; either way the answer's topic repeats what the SDKs wrote.
 std::optional<RequestTopic> parse_request_topic(std::string_view topic);
 
 // What the services publish. `$rid` is always first behind '?' (the C SDK compares "?$rid="), each
 // part has a '=' and no key repeats (Python's parser throws otherwise).
-std::string dps_response_topic(int status, std::string_view rid,
-                               std::optional<std::uint32_t> retry_after_s = std::nullopt);
+// For DPS nothing else may hold a '$': Python and .NET take the topic apart by that.
+// `retry_after_s` 0: it is not said.
+std::string dps_response_topic(int status, std::string_view rid, int retry_after_s = 0);
 std::string twin_response_topic(int status, std::string_view rid,
                                 std::optional<std::int64_t> version = std::nullopt);
 std::string twin_desired_topic(std::int64_t version);

@@ -1,5 +1,8 @@
 #include "protocol/mqtt/request_topic.h"
 
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace doppel::mqtt {
@@ -44,6 +47,8 @@ TEST(RequestTopicTest, RefusesWhatCannotBeAnswered) {
         "$dps/registrations/PUT/other/?$rid=1",
         "$dps/registrations/PUT/iotdps-register/?rid=1",
         "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1",
+        "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=",
+        "$dps/registrations/PUT/iotdps-register/?$rid=1&retry",
         "$dps/registrations/res/200/?$rid=1",
         "$iothub/twin/GET/",
         "$iothub/twin/GET/?$rid",
@@ -56,6 +61,23 @@ TEST(RequestTopicTest, RefusesWhatCannotBeAnswered) {
         "$iothub/methods/res/99999999999/?$rid=1",
         "devices/d/messages/events/"})
     EXPECT_FALSE(parse_request_topic(topic)) << topic;
+}
+
+TEST(RequestTopicTest, GivesDpsItsRequestIdsBackAsTheyCame) {
+  const std::string topic = "$dps/registrations/PUT/iotdps-register/?$rid=";
+  for (const auto& rid : std::vector<std::string>{"{0f}", "a b", "%41%2f", "a=b",
+                                                  std::string(kDpsRidBytesMax, 'r')}) {
+    EXPECT_EQ(get<DpsRegister>(topic + rid).rid, rid);
+    EXPECT_EQ(dps_response_topic(200, rid), "$dps/registrations/res/200/?$rid=" + rid);
+  }
+  EXPECT_FALSE(parse_request_topic(topic + std::string(kDpsRidBytesMax + 1, 'r')));
+}
+
+TEST(RequestTopicTest, ReadsOperationIdsInAnyCaseAndEncoding) {
+  const auto poll = get<DpsPoll>(
+      "$dps/registrations/GET/iotdps-get-operationstatus/?operationid=4%2Ea&$rid=2&x=");
+  EXPECT_EQ(poll.rid, "2");
+  EXPECT_EQ(poll.operation_id, "4.a");
 }
 
 TEST(RequestTopicTest, WritesTopicsThatEverySdkParses) {

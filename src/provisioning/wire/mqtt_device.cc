@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "errors/dps.h"
+#include "protocol/mqtt/request_topic.h"
 #include "provisioning/wire/errors.h"
 
 namespace doppel::provisioning {
@@ -10,7 +11,22 @@ namespace {
 
 using mqtt::ConnectReturn;
 
-constexpr std::string_view kResponseFilter = "$dps/registrations/res/#";
+// What a device asks for.
+struct Request {
+  std::string rid;
+  std::optional<std::string> operation_id;  // of a poll; a registration has none
+};
+
+// Nothing when the topic is none of DPS.
+std::optional<Request> read_request(std::string_view topic) {
+  auto parsed = mqtt::parse_request_topic(topic);
+  if (!parsed) return std::nullopt;
+  if (auto* wanted = std::get_if<mqtt::DpsRegister>(&*parsed))
+    return Request{.rid = std::move(wanted->rid), .operation_id = std::nullopt};
+  if (auto* poll = std::get_if<mqtt::DpsPoll>(&*parsed))
+    return Request{.rid = std::move(poll->rid), .operation_id = std::move(poll->operation_id)};
+  return std::nullopt;
+}
 
 // What a connection's session and its requests under way share. On the connection's executor only.
 struct State {
@@ -49,7 +65,7 @@ void start_timer(const std::shared_ptr<State>& state) {
       });
 }
 
-void respond(const std::shared_ptr<State>& state, const MqttRequest& request,
+void respond(const std::shared_ptr<State>& state, const Request& request,
              const DeviceAnswer& answer) {
   --state->in_flight;
   if (state->is_closed) return;
@@ -63,19 +79,19 @@ void respond(const std::shared_ptr<State>& state, const MqttRequest& request,
   if (!state->response_qos) return;  // nobody listens
   mqtt::Publish publish;
   publish.qos = *state->response_qos;
-  publish.topic = response_topic(answer.status, request.rid, answer.retry_after_s);
+  publish.topic = mqtt::dps_response_topic(answer.status, request.rid, answer.retry_after_s);
   publish.payload = answer.body;
   state->connection->publish(std::move(publish));
 }
 
-Task<DeviceAnswer> ask(std::shared_ptr<State> state, MqttRequest request, std::string body) {
+Task<DeviceAnswer> ask(std::shared_ptr<State> state, Request request, std::string body) {
   DeviceCall call = state->call;
   call.tracking_id = state->random->uuid();
-  if (request.kind == MqttRequest::Kind::register_device) {
+  if (!request.operation_id) {
     co_return co_await state->api->register_device(std::move(call), std::move(body));
   }
   // The body of a poll is noise, and every SDK makes a different one.
-  co_return co_await state->api->poll(std::move(call), std::move(request.operation_id));
+  co_return co_await state->api->poll(std::move(call), *std::move(request.operation_id));
 }
 
 class DeviceSession final : public mqtt::Session {
@@ -86,7 +102,7 @@ class DeviceSession final : public mqtt::Session {
 
   void on_publish(mqtt::Publish message) override {
     // There is no error topic: what cannot be answered ends the connection.
-    auto request = parse_request_topic(message.topic);
+    auto request = read_request(message.topic);
     if (!request) return state_->close("a message to an unknown topic");
     if (message.payload.size() > kMessageSizeMax) return state_->close("a message is too large");
     if (state_->is_refused || (!state_->is_proven && state_->in_flight > 0)) {
@@ -113,7 +129,7 @@ class DeviceSession final : public mqtt::Session {
   void on_subscribe(mqtt::Subscribe subscribe) override {
     mqtt::Suback suback{.packet_id = subscribe.packet_id, .codes = {}};
     for (const auto& filter : subscribe.filters) {
-      if (filter.topic != kResponseFilter) {
+      if (filter.topic != mqtt::kDpsResponseFilter) {
         suback.codes.push_back(mqtt::kSubscribeFailure);
         continue;
       }
@@ -125,7 +141,7 @@ class DeviceSession final : public mqtt::Session {
 
   void on_unsubscribe(mqtt::Unsubscribe unsubscribe) override {
     for (const auto& topic : unsubscribe.topics) {
-      if (topic == kResponseFilter) state_->response_qos.reset();
+      if (topic == mqtt::kDpsResponseFilter) state_->response_qos.reset();
     }
     state_->connection->unsuback(unsubscribe.packet_id);
   }

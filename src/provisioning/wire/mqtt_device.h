@@ -23,7 +23,6 @@ inline constexpr Duration kUnprovenLife = std::chrono::seconds(10);
 // C sets no keep-alive; without a packet for so long a connection is closed all the same.
 inline constexpr std::uint32_t kIdleMaxS = 600;
 inline constexpr std::size_t kRequestsInFlightMax = 4;  // of one connection; beyond: status 429
-inline constexpr std::size_t kRequestIdSizeMax = 256;   // bytes; real ones are UUIDs or counters
 
 // What a DPS user name says.
 struct MqttUserName {
@@ -33,17 +32,6 @@ struct MqttUserName {
 };
 // Nothing when it is not of the form above. Query keys compare without case; unknown ones are fine.
 std::optional<MqttUserName> parse_user_name(std::string_view text);
-
-// A request topic taken apart.
-struct MqttRequest {
-  enum class Kind : std::uint8_t { register_device, poll } kind = Kind::register_device;
-  std::string rid;  // echoed as it came
-  std::string operation_id;
-};
-std::optional<MqttRequest> parse_request_topic(std::string_view topic);
-
-// "$rid" comes first and nothing else holds a '$': Python and .NET take the topic apart by that.
-std::string response_topic(int status, std::string_view rid, int retry_after_s);
 
 // Accepts every well-formed user name of a known scope; the verdict on the proof is told on the
 // register response, as Azure does it: a refusal here would hide the reason from every SDK.
