@@ -6,7 +6,9 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "events/amqp_event.h"
 #include "events/api.h"
+#include "events/varint.h"
 
 namespace doppel::events {
 namespace {
@@ -72,19 +74,6 @@ unsigned code_of(std::string_view name) {
   return 0;
 }
 
-void append_varint(std::string& out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
-}
-
-void append_text(std::string& out, std::string_view text) {
-  append_varint(out, text.size());
-  out.append(text);
-}
-
 template <class Properties>
 void append_properties(std::string& out, const Properties& properties) {
   append_varint(out, properties.size());
@@ -117,65 +106,8 @@ unsigned parts_of(const BasicEvent<Text>& event) {
   return parts;
 }
 
-// Reads from the front of what is left. After the first failure `reason` is set and the rest is
-// garbage.
-class Reader {
- public:
-  explicit Reader(std::string_view left) : left_(left) {}
-
-  bool failed() const { return !reason_.empty(); }
-  std::string_view reason() const { return reason_; }
-  std::string_view rest() const { return left_; }
-
-  unsigned char byte() {
-    if (left_.empty()) {
-      refuse("ends early");
-      return 0;
-    }
-    const auto value = static_cast<unsigned char>(left_.front());
-    left_.remove_prefix(1);
-    return value;
-  }
-
-  std::string_view bytes(std::uint64_t count) {
-    if (count > left_.size()) {
-      refuse("a length passes the end");
-      return {};
-    }
-    const auto value = left_.substr(0, count);
-    left_.remove_prefix(count);
-    return value;
-  }
-
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const unsigned char next = byte();
-      if (failed()) return 0;
-      if (shift == 63 && next > 1) break;
-      value |= static_cast<std::uint64_t>(next & 0x7F) << shift;
-      if (next & 0x80) continue;
-      if (next == 0 && shift > 0) refuse("a number is longer than it needs to be");
-      return value;
-    }
-    refuse("a number is too big");
-    return 0;
-  }
-
-  std::string_view text() { return bytes(varint()); }
-
-  void refuse(std::string_view why) {
-    if (reason_.empty()) reason_ = why;
-    left_ = {};
-  }
-
- private:
-  std::string_view left_;
-  std::string_view reason_;
-};
-
 template <class Properties>
-void read_properties(Reader& in, Properties& properties) {
+void read_properties(RecordReader& in, Properties& properties) {
   const auto count = in.varint();
   if (count == 0) return in.refuse("an empty list is written as absent");
   if (count > in.rest().size()) return in.refuse("a count passes the end");
@@ -192,7 +124,7 @@ void read_properties(Reader& in, Properties& properties) {
 
 template <class Text>
 Result<BasicEvent<Text>> decode_as(std::string_view record) {
-  Reader in(record);
+  RecordReader in(record);
   BasicEvent<Text> event;
   if (in.byte() != kFormatVersion)
     return fail(Code::internal, "event record: not of a format this version knows");
@@ -242,9 +174,14 @@ std::string encode(const Event& event) { return encode_any(event); }
 
 std::string encode(const EventView& event) { return encode_any(event); }
 
-Result<Event> decode(std::string_view record) { return decode_as<std::string>(record); }
+Result<Event> decode(std::string_view record) {
+  return is_amqp_record(record) ? decode_amqp_text(record) : decode_as<std::string>(record);
+}
 
 Result<EventView> decode_view(std::string_view record) {
+  // Its values may be of types that have no text to be viewed.
+  if (is_amqp_record(record))
+    return fail(Code::unsupported, "event record: what an AMQP client sent has no view");
   return decode_as<std::string_view>(record);
 }
 

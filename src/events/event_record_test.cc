@@ -80,7 +80,7 @@ TEST(EventRecord, RefusesWhatEncodeNeverWrites) {
     EXPECT_THAT(event.error().message, testing::HasSubstr(std::string(why)));
   };
   using namespace std::string_view_literals;
-  refused("\x02\x00\x00"sv, "format");
+  refused("\x03\x00\x00"sv, "format");
   refused("\x01\x04\x00"sv, "a part is unknown");
   refused("\x01\x00\x01\x00"sv, "an empty text is written as absent");
   refused(

@@ -30,7 +30,8 @@ USES = {
             "protocol/websocket"),
     # Service cores know no protocol; services see earlier ones through PUBLIC only.
     "resources": BELOW,
-    "events": BELOW + ("resources",),
+    # An event hub's events are AMQP messages, kept as they came; only their encoding is known here.
+    "events": BELOW + ("resources", "protocol/amqp"),
     "hub": BELOW + ("resources", "events"),
     "twins": BELOW + ("resources", "events", "hub"),
     "functions": BELOW + ("resources", "events", "hub", "twins"),

@@ -1,0 +1,120 @@
+#include "events/wire/producers.h"
+
+#include <string>
+#include <utility>
+
+#include "base/bytes.h"
+#include "store/transaction.h"
+
+namespace doppel::events {
+namespace {
+
+// Sequence numbers of producers are non-negative and begin again with 0 after the largest.
+constexpr std::uint32_t kSequenceMask = 0x7FFF'FFFF;
+constexpr std::uint32_t kHalf = 0x4000'0000;
+constexpr std::size_t kStateBytes = 8;
+constexpr int kAttempts = 8;
+
+std::int32_t advance(std::int32_t sequence, std::size_t count) {
+  return static_cast<std::int32_t>((static_cast<std::uint32_t>(sequence) + count) & kSequenceMask);
+}
+
+// Among the checkpoints of the log, with which it is dropped.
+std::string state_key(const Partition& partition, std::int64_t id) {
+  return checkpoint_key("$producer:" + std::to_string(id), partition);
+}
+
+std::string encode_state(const ProducerState& state) {
+  std::string value;
+  append_be(value, static_cast<std::uint32_t>(state.epoch));
+  append_be(value, static_cast<std::uint32_t>(state.sequence));
+  return value;
+}
+
+Result<ProducerState> decode_state(std::int64_t id, const std::string& stored) {
+  if (stored.size() != kStateBytes)
+    return fail(Code::internal, "the state of a producer is damaged");
+  return ProducerState{
+      .id = id,
+      .epoch = static_cast<std::int32_t>(load_be<std::uint32_t>(stored.data())),
+      .sequence = static_cast<std::int32_t>(load_be<std::uint32_t>(stored.data() + 4))};
+}
+
+Result<ProducerState> opened_state(std::int64_t id, const ProducerWish& wish,
+                                   const std::optional<std::string>& stored) {
+  ProducerState before{.id = id};
+  if (stored) {
+    auto known = decode_state(id, *stored);
+    if (!known) return known;
+    before = *known;
+  }
+  if (wish.epoch && *wish.epoch < before.epoch)
+    return fail(Code::precondition_failed,
+                "The producer was taken over by one with a newer epoch (" +
+                    std::to_string(before.epoch) + ").");
+  return ProducerState{.id = id,
+                       .epoch = wish.epoch.value_or(before.epoch),
+                       .sequence = wish.sequence.value_or(before.sequence)};
+}
+
+}  // namespace
+
+Task<Result<ProducerState>> open_producer(store::Store& store, Random& random, Partition partition,
+                                          ProducerWish wish) {
+  constexpr std::uint64_t kPositive = 0x7FFF'FFFF'FFFF'FFFF;
+  const auto id = wish.id.value_or(static_cast<std::int64_t>(random.next() & kPositive));
+  const auto key = state_key(partition, id);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    store::Transaction tx(store);
+    const auto stored = co_await tx.get(key);
+    if (!stored) co_return fail(stored.error());
+    auto state = opened_state(id, wish, *stored);
+    if (!state) co_return fail(std::move(state.error()));
+    tx.put(key, encode_state(*state));
+    const auto committed = co_await tx.commit();
+    if (committed) co_return *state;
+    if (committed.error().code != Code::conflict) co_return fail(committed.error());
+  }
+  co_return fail(Code::throttled, "Other producers keep taking the partition.");
+}
+
+Arrival judge(const ProducerState& state, const ProducerMark& mark, std::size_t count) {
+  if (mark.id != state.id) return Arrival::foreign;
+  if (mark.epoch != state.epoch)
+    return mark.epoch < state.epoch ? Arrival::stolen : Arrival::foreign;
+  const auto distance = [](std::int32_t from, std::int32_t to) {
+    return (static_cast<std::uint32_t>(to) - static_cast<std::uint32_t>(from)) & kSequenceMask;
+  };
+  const auto ahead = distance(advance(state.sequence, 1), mark.sequence);
+  if (ahead == 0) return Arrival::next;
+  // All of it was there before, or it is neither the next one nor a repetition.
+  const auto last = advance(mark.sequence, count - 1);
+  return ahead >= kHalf && distance(last, state.sequence) < kHalf ? Arrival::repeated
+                                                                  : Arrival::out_of_order;
+}
+
+Task<Result<Arrival>> append_produced(store::Store& store, Partition partition, std::int64_t id,
+                                      ProducerMark mark, std::vector<std::string> records) {
+  const auto key = state_key(partition, id);
+  const store::StreamName stream = stream_name(partition);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    store::Transaction tx(store);
+    const auto stored = co_await tx.get(key);
+    if (!stored) co_return fail(stored.error());
+    // Gone: the log was dropped under the producer.
+    if (!*stored) co_return Arrival::foreign;
+    auto state = decode_state(id, **stored);
+    if (!state) co_return fail(std::move(state.error()));
+    const auto arrival = judge(*state, mark, records.size());
+    if (arrival != Arrival::next) co_return arrival;
+    state->sequence = advance(state->sequence, records.size());
+    tx.put(key, encode_state(*state));
+    for (const auto& record : records) tx.append(stream, record);
+    const auto committed = co_await tx.commit();
+    if (committed) co_return Arrival::next;
+    if (committed.error().code != Code::conflict) co_return fail(committed.error());
+  }
+  co_return fail(Code::throttled, "Other producers keep taking the partition.");
+}
+
+}  // namespace doppel::events
