@@ -27,6 +27,7 @@
 #include "server/amqp_nodes.h"
 #include "server/blocking.h"
 #include "server/data_directory.h"
+#include "server/event_hubs.h"
 #include "server/first_start.h"
 #include "server/housekeeping.h"
 #include "server/status_routes.h"
@@ -63,6 +64,7 @@ struct Instance::Parts {
   http::Router router;
   ServerIdentity identity;
   std::unique_ptr<Housekeeping> housekeeping;
+  std::unique_ptr<EventHubs> event_hubs;
   AmqpNodes amqp_nodes;
   std::unique_ptr<net::Server> server;
   std::atomic<bool> is_ready = false;
@@ -197,6 +199,9 @@ void Instance::Parts::wire() {
   provisioning::register_service_routes(router, *provisioning, *resources);
   twins::wire::register_routes(router, *twins, *resources);
   functions::register_routes(router, *functions, *resources);
+  event_hubs = std::make_unique<EventHubs>(*log, *resources, clock, random);
+  event_hubs->register_routes(router);
+  amqp_nodes.set_hooks(event_hubs->amqp_hooks());
   register_status_routes(
       router,
       {.is_ready = is_ready, .ca_pem = identity.ca_pem, .store = *store, .resources = *resources});
