@@ -1,7 +1,6 @@
 // AMQP over real loopback sockets: TLS, plain and WebSocket. The client is the engine over a
 // blocking socket.
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,12 +9,10 @@
 #include <thread>
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include "base/random.h"
 #include "net/blocking_client.h"
-#include "net/certificates.h"
 #include "net/server.h"
+#include "net/tls_testing.h"
 #include "protocol/amqp/engine_testing.h"
 #include "protocol/websocket/frame.h"
 
@@ -62,20 +59,6 @@ class EchoNodes final : public amqp::Container, public amqp::Service {
   };
 };
 
-// Made once: an RSA key takes a while.
-const Certificates& certificates() {
-  static const Certificates made = [] {
-    const auto directory =
-        std::filesystem::temp_directory_path() / ("doppel-amqp-test-" + std::to_string(::getpid()));
-    SystemRandom random;
-    auto result = ensure_certificates(directory, {}, SystemClock().now(), random);
-    EXPECT_TRUE(result.has_value());
-    std::filesystem::remove_all(directory);
-    return std::move(*result);
-  }();
-  return made;
-}
-
 class AmqpTest : public ::testing::Test {
  protected:
   AmqpTest() {
@@ -84,7 +67,7 @@ class AmqpTest : public ::testing::Test {
     config.listeners = {{.name = "https", .protocol = Protocol::http},
                         {.name = "amqps", .protocol = Protocol::amqp},
                         {.name = "amqp", .protocol = Protocol::amqp, .has_tls = false}};
-    config.identities = certificates().identities;
+    config.identities = testing::certificates().identities;
     server = std::make_unique<Server>(loops, std::move(config), router,
                                       [](const mqtt::Connect&) { return nullptr; });
     server->set_amqp(nodes);
@@ -100,10 +83,7 @@ class AmqpTest : public ::testing::Test {
   void connect(const std::string& listener, bool has_tls) {
     socket = std::make_unique<BlockingClient>(server->port(listener));
     if (!has_tls) return;
-    auto context =
-        TlsContext::client({.ca_pem = certificates().ca_pem, .is_verified = true, .identity = {}});
-    ASSERT_TRUE(context.has_value());
-    ASSERT_TRUE(socket->handshake(**context));
+    ASSERT_TRUE(socket->handshake(*testing::client_context()));
   }
   void upgrade() {
     socket->send(

@@ -1,19 +1,17 @@
 // The clients against the server, over real loopback sockets.
-#include <filesystem>
 #include <future>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "base/random.h"
 #include "base/worker.h"
 #include "net/blocking_client.h"
-#include "net/certificates.h"
 #include "net/dial.h"
 #include "net/http_client.h"
 #include "net/mqtt_client.h"
 #include "net/server.h"
+#include "net/tls_testing.h"
 
 namespace doppel::net {
 namespace {
@@ -117,20 +115,12 @@ class ClientTest : public ::testing::Test {
  protected:
   ClientTest() {
     prepare_process();
-    static const Certificates certificates = [] {
-      const auto directory = std::filesystem::temp_directory_path() /
-                             ("doppel-client-test-" + std::to_string(::getpid()));
-      SystemRandom random;
-      auto made = ensure_certificates(directory, {}, SystemClock().now(), random);
-      std::filesystem::remove_all(directory);
-      return std::move(*made);
-    }();
-    ca_pem = certificates.ca_pem;
+    ca_pem = testing::certificates().ca_pem;
     router.add("GET", "/echo", echo);
     router.add("POST", "/echo", echo);
     ServerConfig config;
     config.stream.linger = std::chrono::milliseconds(50);
-    config.identities = certificates.identities;
+    config.identities = testing::certificates().identities;
     config.listeners = {{.name = "https", .protocol = Protocol::http},
                         {.name = "mqtts", .protocol = Protocol::mqtt}};
     server = std::make_unique<Server>(loops, config, router,
