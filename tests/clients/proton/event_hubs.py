@@ -57,7 +57,6 @@ def receive(connection, selector, enough):
     got = []
     while not enough(got):
         got.append(receiver.receive(TIMEOUT_S))
-        receiver.accept()
     receiver.close()
     return got
 
