@@ -54,6 +54,11 @@ inline constexpr std::string_view kBuildingModels = R"([
      {"@type": "Relationship", "name": "above"}]}
 ])";
 
+// The smallest twins of two of them.
+inline constexpr std::string_view kRoom =
+    R"({"$metadata": {"$model": "dtmi:test:Room;1"}, "thermo": {"$metadata": {}}})";
+inline constexpr std::string_view kFloor = R"({"$metadata": {"$model": "dtmi:test:Floor;1"}})";
+
 class World {
  public:
   explicit World(store::FaultInjection* faults = nullptr)
