@@ -167,6 +167,26 @@ Result<Condition> read_condition(const http::Request& request) {
   return condition;
 }
 
+Result<ConditionalObject> read_conditional_object(const http::Request& request,
+                                                  std::size_t bytes_max, std::string_view refusal) {
+  auto condition = read_condition(request);
+  if (!condition) return fail(std::move(condition.error()));
+  auto body = parse_body(request, bytes_max);
+  if (!body) return fail(std::move(body.error()));
+  if (!body->is_object()) return fail(errors::twins::kInvalidArgument, std::string(refusal));
+  return ConditionalObject{.condition = std::move(*condition),
+                           .body = std::move(body->get_object())};
+}
+
+Result<ConditionalPatch> read_conditional_patch(const http::Request& request,
+                                                std::size_t bytes_max) {
+  auto condition = read_condition(request);
+  if (!condition) return fail(std::move(condition.error()));
+  auto operations = parse_patch(request, bytes_max);
+  if (!operations) return fail(std::move(operations.error()));
+  return ConditionalPatch{.condition = std::move(*condition), .operations = std::move(*operations)};
+}
+
 bool has_update_times(std::string_view api_version) { return api_version > "2021-06-30-preview"; }
 
 void strip_update_times(json::Object& document) {

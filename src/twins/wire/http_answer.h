@@ -30,6 +30,22 @@ Result<std::vector<PatchOperation>> parse_patch(const http::Request& request,
 // If-Match and If-None-Match. Errors: InvalidArgument.
 Result<Condition> read_condition(const http::Request& request);
 
+// What a conditional request carries. The condition is judged before the body, so a client hears of
+// it first. Errors: those of the two parts.
+struct ConditionalObject {
+  Condition condition;
+  json::Object body;
+};
+// `refusal` is what a client hears whose body is JSON, but no object.
+Result<ConditionalObject> read_conditional_object(const http::Request& request,
+                                                  std::size_t bytes_max, std::string_view refusal);
+struct ConditionalPatch {
+  Condition condition;
+  std::vector<PatchOperation> operations;
+};
+Result<ConditionalPatch> read_conditional_patch(const http::Request& request,
+                                                std::size_t bytes_max);
+
 // Times of whole twins and components came with 2021-06-30-preview; metadata readers of the SDKs
 // before do not know them (.NET 1.2.1 uses 2020-10-31).
 bool has_update_times(std::string_view api_version);

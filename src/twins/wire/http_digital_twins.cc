@@ -51,17 +51,11 @@ Task<http::Response> Routes::get_twin(Call call) {
 }
 
 Task<http::Response> Routes::put_twin(Call call) {
-  auto condition = read_condition(call.request);
-  if (!condition) co_return answer(condition.error());
-  auto body = parse_body(call.request, kTwinBodyBytesMax);
-  if (!body) co_return answer(body.error());
-  if (!body->is_object()) {
-    const Error error =
-        fail(errors::twins::kInvalidArgument, "A digital twin must be a JSON object.").error();
-    co_return answer(error);
-  }
+  auto put = read_conditional_object(call.request, kTwinBodyBytesMax,
+                                     "A digital twin must be a JSON object.");
+  if (!put) co_return answer(put.error());
   const auto stage = [&](store::Transaction& tx) {
-    return service_.put_twin_if(tx, call.instance, call.twin(), body->get_object(), *condition);
+    return service_.put_twin_if(tx, call.instance, call.twin(), put->body, put->condition);
   };
   auto twin = co_await store::transact<DigitalTwin>(service_.store(), stage);
   if (!twin) co_return answer(twin.error());
@@ -69,12 +63,11 @@ Task<http::Response> Routes::put_twin(Call call) {
 }
 
 Task<http::Response> Routes::patch_twin(Call call) {
-  auto condition = read_condition(call.request);
-  if (!condition) co_return answer(condition.error());
-  auto patch = parse_patch(call.request, kTwinBodyBytesMax);
+  auto patch = read_conditional_patch(call.request, kTwinBodyBytesMax);
   if (!patch) co_return answer(patch.error());
   const auto stage = [&](store::Transaction& tx) {
-    return service_.patch_twin_if(tx, call.instance, call.twin(), *patch, *condition);
+    return service_.patch_twin_if(tx, call.instance, call.twin(), patch->operations,
+                                  patch->condition);
   };
   auto twin = co_await store::transact<DigitalTwin>(service_.store(), stage);
   if (!twin) co_return answer(twin.error());
@@ -103,13 +96,11 @@ Task<http::Response> Routes::get_component(Call call) {
 }
 
 Task<http::Response> Routes::patch_component(Call call) {
-  auto condition = read_condition(call.request);
-  if (!condition) co_return answer(condition.error());
-  auto patch = parse_patch(call.request, kTwinBodyBytesMax);
+  auto patch = read_conditional_patch(call.request, kTwinBodyBytesMax);
   if (!patch) co_return answer(patch.error());
   const auto stage = [&](store::Transaction& tx) {
-    return service_.patch_component_if(tx, call.instance, call.twin(), call.component(), *patch,
-                                       *condition);
+    return service_.patch_component_if(tx, call.instance, call.twin(), call.component(),
+                                       patch->operations, patch->condition);
   };
   auto twin = co_await store::transact<DigitalTwin>(service_.store(), stage);
   if (!twin) co_return answer(twin.error());

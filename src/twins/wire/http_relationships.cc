@@ -78,18 +78,12 @@ Task<http::Response> Routes::get_relationship(Call call) {
 }
 
 Task<http::Response> Routes::put_relationship(Call call) {
-  auto condition = read_condition(call.request);
-  if (!condition) co_return answer(condition.error());
-  auto body = parse_body(call.request, kTwinBodyBytesMax);
-  if (!body) co_return answer(body.error());
-  if (!body->is_object()) {
-    const Error error =
-        fail(errors::twins::kInvalidArgument, "A relationship must be a JSON object.").error();
-    co_return answer(error);
-  }
+  auto put = read_conditional_object(call.request, kTwinBodyBytesMax,
+                                     "A relationship must be a JSON object.");
+  if (!put) co_return answer(put.error());
   const auto stage = [&](store::Transaction& tx) {
     return service_.put_relationship_if(tx, call.instance, call.twin(), call.relationship(),
-                                        body->get_object(), *condition);
+                                        put->body, put->condition);
   };
   auto made = co_await store::transact<Relationship>(service_.store(), stage);
   if (!made) co_return answer(made.error());
@@ -97,13 +91,11 @@ Task<http::Response> Routes::put_relationship(Call call) {
 }
 
 Task<http::Response> Routes::patch_relationship(Call call) {
-  auto condition = read_condition(call.request);
-  if (!condition) co_return answer(condition.error());
-  auto patch = parse_patch(call.request, kTwinBodyBytesMax);
+  auto patch = read_conditional_patch(call.request, kTwinBodyBytesMax);
   if (!patch) co_return answer(patch.error());
   const auto stage = [&](store::Transaction& tx) {
     return service_.patch_relationship_if(tx, call.instance, call.twin(), call.relationship(),
-                                          *patch, *condition);
+                                          patch->operations, patch->condition);
   };
   auto changed = co_await store::transact<Relationship>(service_.store(), stage);
   if (!changed) co_return answer(changed.error());
