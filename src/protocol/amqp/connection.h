@@ -164,6 +164,11 @@ class ConnectionEngine final : public Connection,
   bool has_room() const;
   // Closes with an error of the peer's, once the frame at hand is dealt with.
   void fail(Condition why);
+  // Something was put into out(): it shall leave soon.
+  void wrote() {
+    has_sent_ = true;
+    transport_->flush_soon();
+  }
   void want_pump();
   void add_dirty(std::shared_ptr<Session> session);
   void offer(const std::shared_ptr<LinkEndpoint>& link);
@@ -271,8 +276,7 @@ void ConnectionEngine::write(std::uint16_t channel, const Performative& performa
                  .description = "An answer does not fit the peer's max-frame-size."});
   }
   end_frame(to, start);
-  has_sent_ = true;
-  transport_->flush_soon();
+  wrote();
 }
 
 }  // namespace doppel::amqp

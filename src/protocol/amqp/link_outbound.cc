@@ -129,6 +129,7 @@ void LinkEndpoint::write_frames(std::span<const std::string_view> pieces, Transf
     transfer.delivery_tag.reset();
     transfer.message_format.reset();
   }
+  engine_->wrote();
   if (transfer.more) {
     for (; piece < pieces.size(); ++piece, from = 0) remainder_ += pieces[piece].substr(from);
     session_->partial_ = this;

@@ -62,6 +62,14 @@ TEST_F(InboundTest, DeliversAMessageAndCarriesTheVerdictBack) {
   EXPECT_EQ(client_handler->verdicts[0].second.kind, Verdict::Kind::accepted);
 }
 
+// A service sends when its events come, which is not while the peer is being answered.
+TEST_F(InboundTest, AMessageSentOnItsOwnAccordLeavesAtOnce) {
+  open();
+  pair.client.transport.take_flush();
+  send_text(*link, "hello");
+  EXPECT_TRUE(pair.client.transport.take_flush());
+}
+
 TEST_F(InboundTest, CarriesEveryKindOfVerdict) {
   open();
   for (int i = 0; i < 4; ++i) send_text(*link, "m", {.is_settled = false});
