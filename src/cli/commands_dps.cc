@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "cli/command.h"
+#include "cli/resource_calls.h"
 #include "cli/session.h"
 
 namespace doppel::cli {
@@ -13,31 +14,18 @@ namespace {
 constexpr std::string_view kType = "Microsoft.Devices/provisioningServices";
 const Option kName{.names = "--name,-n", .help = "DPS (default: the one of the profile)"};
 const Option kDps{.names = "--dps-name,-n", .help = "DPS (default: the one of the profile)"};
-const Option kGroup{.names = "--resource-group,-g",
-                    .help = "Resource group (default: the one of the profile)"};
 
 Result<Output> create(Session& session, const Arguments& args) {
-  auto name = session.name_or_default(args, "--name", "");
-  if (!name) return fail(std::move(name.error()));
-  json::Object body{{"location", args.get_or("--location", "eastus")},
-                    {"properties", json::Object{}},
-                    {"sku", json::Object{{"name", "S1"}, {"capacity", 1}}}};
-  return session.send_json({.method = "PUT",
-                            .path = session.resource_path(args, kType, *name),
-                            .body = std::move(body)});
+  return create_resource(session, args, kType, "--name",
+                         {{"location", args.get_or("--location", "eastus")},
+                          {"properties", json::Object{}},
+                          {"sku", json::Object{{"name", "S1"}, {"capacity", 1}}}});
 }
 Result<Output> show(Session& session, const Arguments& args) {
-  auto name = session.name_or_default(args, "--name", session.profile().dps);
-  if (!name) return fail(std::move(name.error()));
-  return session.send_json({.path = session.resource_path(args, kType, *name)});
+  return show_resource(session, args, kType, "--name", session.profile().dps);
 }
 Result<Output> list(Session& session, const Arguments& args) {
-  const std::string scope = args.has("--resource-group")
-                                ? session.group_path(args)
-                                : "/subscriptions/" + session.profile().subscription;
-  auto all = session.list_all({.path = fmt::format("{}/providers/{}", scope, kType)});
-  if (!all) return fail(std::move(all.error()));
-  return json::Value(std::move(*all));
+  return list_resources(session, args, kType);
 }
 
 // ---- linked hubs: a part of the resource ----
@@ -141,9 +129,7 @@ Result<Output> registration_list(Session& session, const Arguments& args) {
 Result<Output> registration_delete(Session& session, const Arguments& args) {
   auto call = registration_call(session, args, "DELETE");
   if (!call) return fail(std::move(call.error()));
-  auto done = session.send(*call);
-  if (!done) return fail(std::move(done.error()));
-  return Output{};
+  return send_quietly(session, *call);
 }
 
 }  // namespace
@@ -159,15 +145,15 @@ std::vector<Command> dps_commands() {
   return {
       {"iot dps create",
        "Create a Device Provisioning Service",
-       {kName, kGroup, location},
+       {kName, kGroupOption, location},
        create,
        columns},
-      {"iot dps show", "Show a Device Provisioning Service", {kName, kGroup}, show, columns},
-      {"iot dps list", "List the Device Provisioning Services", {kGroup}, list, columns},
+      {"iot dps show", "Show a Device Provisioning Service", {kName, kGroupOption}, show, columns},
+      {"iot dps list", "List the Device Provisioning Services", {kGroupOption}, list, columns},
       {"iot dps linked-hub create",
        "Link an IoT hub",
        {kDps,
-        kGroup,
+        kGroupOption,
         {.names = "--hub-name", .help = "IoT hub of this server"},
         {.names = "--connection-string", .help = "Service connection string of a hub"},
         location},
@@ -175,32 +161,32 @@ std::vector<Command> dps_commands() {
        {"name", "location"}},
       {"iot dps linked-hub list",
        "List the linked hubs",
-       {kDps, kGroup},
+       {kDps, kGroupOption},
        links,
        {"name", "location", "allocationWeight"}},
       {"iot dps linked-hub delete",
        "Unlink a hub",
        {kDps,
-        kGroup,
+        kGroupOption,
         {.names = "--linked-hub", .help = "Host name of the hub", .is_required = true}},
        unlink,
        {}},
       {"iot dps registration show",
        "Show what became of a registration",
-       {kDps, kGroup, registration},
+       {kDps, kGroupOption, registration},
        registration_show,
        states},
       {"iot dps registration list",
        "List the registrations of an enrollment group",
        {kDps,
-        kGroup,
+        kGroupOption,
         {.names = "--enrollment-id,--eid",
          .help = "Enrollment group (default: the one of the profile)"}},
        registration_list,
        states},
       {"iot dps registration delete",
        "Forget a registration; the device can register anew",
-       {kDps, kGroup, registration},
+       {kDps, kGroupOption, registration},
        registration_delete,
        {}},
   };

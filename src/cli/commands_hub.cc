@@ -3,6 +3,7 @@
 
 #include "base/encoding.h"
 #include "cli/command.h"
+#include "cli/resource_calls.h"
 #include "cli/session.h"
 
 namespace doppel::cli {
@@ -11,35 +12,22 @@ namespace {
 constexpr std::string_view kType = "Microsoft.Devices/IotHubs";
 const Option kHub{.names = "--hub-name,-n,--name",
                   .help = "IoT hub (default: the one of the profile)"};
-const Option kGroup{.names = "--resource-group,-g",
-                    .help = "Resource group (default: the one of the profile)"};
 const Option kDevice{.names = "--device-id,-d", .help = "Device ID", .is_required = true};
-const Option kEtag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
 
 Result<Output> create(Session& session, const Arguments& args) {
-  json::Object body{{"location", args.get_or("--location", "eastus")},
-                    {"sku", json::Object{{"name", args.get_or("--sku", "S1")}, {"capacity", 1}}},
-                    {"properties", json::Object{}}};
-  auto name = session.name_or_default(args, "--hub-name", "");
-  if (!name) return fail(std::move(name.error()));
-  return session.send_json({.method = "PUT",
-                            .path = session.resource_path(args, kType, *name),
-                            .body = std::move(body)});
+  return create_resource(
+      session, args, kType, "--hub-name",
+      {{"location", args.get_or("--location", "eastus")},
+       {"sku", json::Object{{"name", args.get_or("--sku", "S1")}, {"capacity", 1}}},
+       {"properties", json::Object{}}});
 }
 
 Result<Output> show(Session& session, const Arguments& args) {
-  auto name = session.name_or_default(args, "--hub-name", session.profile().hub);
-  if (!name) return fail(std::move(name.error()));
-  return session.send_json({.path = session.resource_path(args, kType, *name)});
+  return show_resource(session, args, kType, "--hub-name", session.profile().hub);
 }
 
 Result<Output> list(Session& session, const Arguments& args) {
-  const std::string scope = args.has("--resource-group")
-                                ? session.group_path(args)
-                                : "/subscriptions/" + session.profile().subscription;
-  auto all = session.list_all({.path = fmt::format("{}/providers/{}", scope, kType)});
-  if (!all) return fail(std::move(all.error()));
-  return json::Value(std::move(*all));
+  return list_resources(session, args, kType);
 }
 
 Result<Output> connection_string(Session& session, const Arguments& args) {
@@ -129,9 +117,7 @@ Result<Output> device_delete(Session& session, const Arguments& args) {
   auto call = device_call(session, args, "DELETE", "devices");
   if (!call) return fail(std::move(call.error()));
   call->if_match = fmt::format("\"{}\"", args.get_or("--etag", "*"));
-  auto done = session.send(*call);
-  if (!done) return fail(std::move(done.error()));
-  return Output{};
+  return send_quietly(session, *call);
 }
 
 // ---- device twins ----
@@ -178,64 +164,64 @@ std::vector<Command> hub_commands() {
   return {
       {"iot hub create",
        "Create an IoT hub",
-       {kHub, kGroup, location, {.names = "--sku", .help = "SKU name (default: S1)"}},
+       {kHub, kGroupOption, location, {.names = "--sku", .help = "SKU name (default: S1)"}},
        create,
        hub_columns},
-      {"iot hub show", "Show an IoT hub", {kHub, kGroup}, show, hub_columns},
-      {"iot hub list", "List the IoT hubs", {kGroup}, list, hub_columns},
+      {"iot hub show", "Show an IoT hub", {kHub, kGroupOption}, show, hub_columns},
+      {"iot hub list", "List the IoT hubs", {kGroupOption}, list, hub_columns},
       {"iot hub connection-string show",
        "Show a service connection string",
        {kHub,
-        kGroup,
+        kGroupOption,
         {.names = "--policy-name,--pn", .help = "Shared access policy (default: iothubowner)"},
         {.names = "--key-type,--kt", .help = "primary or secondary"}},
        connection_string,
        {"connectionString"}},
       {"iot hub device-identity create",
        "Create a device",
-       {kHub, kGroup, kDevice, status, primary, secondary},
+       {kHub, kGroupOption, kDevice, status, primary, secondary},
        device_create,
        device_columns},
       {"iot hub device-identity show",
        "Show a device",
-       {kHub, kGroup, kDevice},
+       {kHub, kGroupOption, kDevice},
        device_show,
        device_columns},
       {"iot hub device-identity list",
        "List the devices",
-       {kHub, kGroup},
+       {kHub, kGroupOption},
        device_list,
        {"deviceId", "status", "connectionState", "lastActivityTime"}},
       {"iot hub device-identity update",
        "Change a device",
        {kHub,
-        kGroup,
+        kGroupOption,
         kDevice,
         status,
         {.names = "--status-reason,--star", .help = "Why"},
         primary,
         secondary,
-        kEtag},
+        kEtagOption},
        device_update,
        device_columns},
       {"iot hub device-identity delete",
        "Delete a device; its digital twin goes too",
-       {kHub, kGroup, kDevice, kEtag},
+       {kHub, kGroupOption, kDevice, kEtagOption},
        device_delete,
        {}},
       {"iot hub device-twin show",
        "Show a device twin",
-       {kHub, kGroup, kDevice},
+       {kHub, kGroupOption, kDevice},
        twin_show,
        {"deviceId", "status", "connectionState", "version"}},
       {"iot hub device-twin update",
        "Change tags and desired properties of a device twin",
        {kHub,
-        kGroup,
+        kGroupOption,
         kDevice,
         {.names = "--tags", .help = "Merge patch, JSON"},
         {.names = "--desired", .help = "Merge patch, JSON"},
-        kEtag},
+        kEtagOption},
        twin_update,
        {"deviceId", "version"}},
   };
