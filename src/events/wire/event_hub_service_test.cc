@@ -143,6 +143,22 @@ TEST_F(Positions, ReadsNumbersTimesAndUnquotedValues) {
   EXPECT_THAT(from(time(">", 0)), ElementsAre("0", "1", "2"));
 }
 
+TEST_F(Positions, TakesTheVeryNextEventForAPosition) {
+  const auto next = attach(receiver_at(first(), "amqp.annotation.x-opt-sequence-number >= '3'"));
+  auto to = sender("eh1/Partitions/0");
+  send(to, data_message("3"));
+  EXPECT_THAT(bodies(next), ElementsAre("3"));
+}
+
+// Retention took what the consumer would have read next.
+TEST_F(Positions, BeginsAtTheOldestEventKept) {
+  const Partition partition{.log = {"ns1", "eh1"}, .index = 0};
+  ASSERT_TRUE(doppel::testing::run(pair.executor,
+                                   store->trim_stream(stream_name(partition), SequenceNumber{2})));
+  EXPECT_THAT(from("amqp.annotation.x-opt-offset > '-1'"), ElementsAre("2"));
+  EXPECT_THAT(from("amqp.annotation.x-opt-offset >= '0'"), ElementsAre("2"));
+}
+
 TEST_F(Positions, LatestIsWhatComesAfterTheAttachEvenWithoutCredit) {
   auto late = attach(receiver_at(first(), "amqp.annotation.x-opt-offset > '@latest'", {}, 0));
   auto to = sender("eh1/Partitions/0");

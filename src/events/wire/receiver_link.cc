@@ -33,7 +33,8 @@ ReceiverLink::ReceiverLink(EventHubContext& context, std::shared_ptr<amqp::Link>
 Result<SequenceNumber> ReceiverLink::sequence_position(const Position& position) const {
   const auto bounds = context().log.bounds(source_.partition);
   const auto sequence = static_cast<std::uint64_t>(position.value);
-  if (sequence >= bounds.next.value)
+  // The very next event is a position too: "what follows the last one" of a client that counts.
+  if (sequence >= bounds.next.value + (position.is_inclusive ? 1 : 0))
     return fail(
         Code::invalid_argument,
         fmt::format("The supplied sequence number '{}' is invalid. The last sequence number "
@@ -103,7 +104,10 @@ void ReceiverLink::on_detached(const amqp::Condition* why) {
 
 void ReceiverLink::pump() {
   if (is_over() || !is_granted()) return;
-  if (!link().can_send()) return;
+  if (!link().can_send()) {
+    if (link().credit() == 0) is_draining_ = false;  // nothing is left to be given back
+    return;
+  }
   const auto metrics = source_.wants_runtime_metrics ? runtime_metrics() : std::string{};
   while (link().can_send() && find_batch()) {
     const std::array<std::string_view, 2> pieces = {metrics, batch_->message(next_)};
