@@ -134,6 +134,9 @@ void LinkEndpoint::write_frames(std::span<const std::string_view> pieces, Transf
     for (; piece < pieces.size(); ++piece, from = 0) remainder_ += pieces[piece].substr(from);
     session_->partial_ = this;
   }
+  // Handlers also send from jobs of their own, after which nothing else would flush.
+  engine_->has_sent_ = true;
+  if (engine_->transport_ != nullptr) engine_->transport_->flush_soon();
 }
 
 // The rest of a message, now that the session window is open again.

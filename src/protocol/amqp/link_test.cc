@@ -309,6 +309,16 @@ TEST_F(OutboundTest, IsToldWhenItCanSendAndSendsNoMoreThanTheCredit) {
   EXPECT_TRUE(client_handler->messages[0].is_settled);
 }
 
+// As a receiver does whose events come later: from a job of its own, with nothing else under way.
+TEST_F(OutboundTest, AsksForAFlushWhenItSendsOnItsOwn) {
+  open();
+  pair.run();
+  ASSERT_FALSE(pair.server.transport.take_flush());
+  const std::string_view text = "late";
+  server_link->send({&text, 1}, {});
+  EXPECT_TRUE(pair.server.transport.take_flush());
+}
+
 TEST_F(OutboundTest, GetsVerdictsForUnsettledMessages) {
   open();
   const auto id = [&] {
