@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """kill_server.py --doppel PATH --reader PATH [--runs N] [--seed S] [--workers W] [--keep]
 
-SIGKILLs `doppel serve` at random instants under a load of provisioning, telemetry and retiring devices, starts it again on
-the same data directory and checks that nothing acknowledged is lost and nothing is half done (README.md). A data directory
+SIGKILLs `doppel serve` at random instants under a load of provisioning, telemetry and retiring devices and of senders and a
+consumer of an event hub, starts it again on the same data directory and checks that nothing acknowledged is lost and nothing
+is half done (README.md). A data directory
 lives through several kills in a row. Ends with `N passed, N failed`: one for each kill, and one for the
 checks themselves, which must notice forged claims. The seed decides what the load does and when the kill comes; the timing
 of threads and machine is not part of it, so a repeated run is alike, not identical."""
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from kill import checks, load, server as servers  # noqa: E402
+from kill import checks, event_checks, event_load, load, server as servers  # noqa: E402
 
 KILLS_PER_DIRECTORY = 5
 LOAD_S = (0.3, 2.5)           # how long the load runs before the kill
@@ -40,7 +41,7 @@ class Directory:
         self.rng = random.Random(f"{arguments.seed}/{number}")
         self.work = Path(tempfile.mkdtemp(prefix="doppel-kill-"))
         self.server = servers.Server(arguments.doppel, str(self.work / "data"), str(self.work / "server.log"))
-        self.devices = []
+        self.devices, self.event_hub = [], event_load.EventHub()
         if self.rng.random() < FIRST_START_KILLED:
             self._cut_start()
 
@@ -55,18 +56,24 @@ class Directory:
         # OpenSSL writes to sockets with write(); a client that leaves at the wrong moment would end the process.
         if not self.server.ignores(signal.SIGPIPE):
             return ["SIGPIPE is not ignored: a client that leaves can end the server"], "not begun"
+        self.server.create_event_hub(event_load.HUB, event_load.PARTITIONS)
         burst = load.Load(world, self.arguments.seed, f"r{run}", self.arguments.workers)
+        events_burst = event_load.Load(world, self.event_hub, self.arguments.seed, f"r{run}")
         killed_after = self.rng.uniform(*LOAD_S)
-        burst.start()
+        for one in (burst, events_burst):
+            one.start()
         time.sleep(killed_after)
-        burst.killing.set()
+        for one in (burst, events_burst):
+            one.killing.set()
         end = self.server.own_end()
         self.server.kill()
-        burst.join()
+        for one in (burst, events_burst):
+            one.join()
+        failures = burst.failures + events_burst.failures
         if end is not None:
-            return [f"the server ended before it was killed, with {end}"] + burst.failures, "the server crashed"
-        if burst.failures:
-            return burst.failures, "the load failed"
+            return [f"the server ended before it was killed, with {end}"] + failures, "the server crashed"
+        if failures:
+            return failures, "the load failed"
         broken = []
         unknown = [one for one in burst.devices if one.there is None]
         if self.rng.random() < RECOVERY_KILLED:
@@ -83,6 +90,8 @@ class Directory:
             for lines in pool.map(lambda one: checks.registers_again(world, one), again):
                 broken += lines
         broken += checks.all_devices(world, again)
+        lines, hub_events = event_checks.after_restart(world, self.event_hub)
+        broken += lines
         if self.rng.random() < STOPPED_BY_KILL:
             self.server.kill()
         elif code := self.server.stop():
@@ -92,7 +101,12 @@ class Directory:
         return broken + lines, (
             f"killed after {killed_after:.2f} s: {sum(one.registered for one in burst.devices)} registrations, "
             f"{acknowledged} messages, {sum(one.deleted for one in burst.devices)} deletes acknowledged, {len(unknown)} devices "
-            f"in doubt; ready again in {ready_s:.2f} s, {events} events in the log")
+            f"in doubt; ready again in {ready_s:.2f} s, {events} events in the log; {self._event_hub_line()}, {hub_events} events in the event hub")
+
+    def _event_hub_line(self):
+        streams = self.event_hub.all_streams()
+        return (f"AMQP so far: {sum(len(one.accepted) for one in streams)} of {sum(len(one.deliveries) for one in streams)} deliveries "
+                f"accepted, {sum(one.repeated for one in streams)} repeated, the consumer resumed {self.event_hub.consumer.resumed} times")
 
     def close(self, keep):
         if self.server.is_running():
@@ -142,6 +156,7 @@ def main():
             passed += 1
         if not broken and run + 1 == arguments.runs:
             lies = checks.unnoticed_lies(arguments.reader, directory.server.data_dir, directory.devices)
+            lies += event_checks.unnoticed_lies(directory.event_hub)
             print("\n".join(f"  not ok - {lie}" for lie in lies) or "  ok - forged claims about the last directory are noticed")
             passed, failed = passed + (not lies), failed + bool(lies)
         if broken or (run + 1) % KILLS_PER_DIRECTORY == 0:

@@ -35,13 +35,15 @@ def _policy_and_key(connection_string):
 class World:
     """Addresses and secrets of one server. Ports change with every start."""
 
-    def __init__(self, variables, https_port, mqtt_port):
+    def __init__(self, variables, profile):
         self.host = "localhost"
-        self.https_port, self.mqtt_port = https_port, mqtt_port
+        self.https_port, self.mqtt_port = profile["httpsPort"], profile["mqttPort"]
+        self.amqp_port, self.amqp_plain_port = profile["amqpPort"], profile["emulatorPort"]
         self.ca_file = variables["CA_FILE"]
         self.scope, self.group_key = variables["DPS_ID_SCOPE"], variables["GROUP_KEY"]
         self.hub_key = _policy_and_key(variables["HUB_CONNECTION_STRING"])
         self.dps_key = _policy_and_key(variables["DPS_CONNECTION_STRING"])
+        self.events_key = _policy_and_key(variables["DOPPEL_EH_CONNECTION"])
         self.tenant, self.client_id = variables["DOPPEL_TENANT"], variables["DOPPEL_CLIENT_ID"]
         self.client_secret = variables["DOPPEL_CLIENT_SECRET"]
 

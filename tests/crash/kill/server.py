@@ -30,7 +30,8 @@ class Server:
         """Starts the process and does not wait for it."""
         with open(self._log_path, "ab") as log:
             self._process = subprocess.Popen(
-                self._wrapper + [self._doppel, "serve", "--data-dir", self.data_dir, "--https-port", "0", "--mqtt-port", "0"],
+                self._wrapper + [self._doppel, "serve", "--data-dir", self.data_dir, "--https-port", "0", "--mqtt-port", "0",
+                                 "--amqp-port", "0", "--amqp-plain-port", "0"],
                 stdout=log, stderr=log)
         self._launched = time.monotonic()
 
@@ -45,7 +46,7 @@ class Server:
                 took = time.monotonic() - self._launched
                 if not self._variables:
                     self._variables = self._environment()
-                return World(self._variables, profile["httpsPort"], profile["mqttPort"]), took
+                return World(self._variables, profile), took
             time.sleep(0.02)
         raise NotReady(f"the server was not ready within {READY_WITHIN_S} s")
 
@@ -71,6 +72,18 @@ class Server:
                 os.kill(int(child), signal.SIGTERM)
         return self._process.wait(60)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def health(self):
+        """Status of /healthz."""
+        with open(f"{self.data_dir}/cli-profile.json", encoding="utf-8") as file:
+            profile = json.load(file)
+        context = ssl.create_default_context(cafile=profile["caFile"])
+        with urllib.request.urlopen(f"https://localhost:{profile['httpsPort']}/healthz", timeout=30, context=context) as answer:
+            return answer.status
+
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
@@ -94,6 +107,11 @@ class Server:
         lines = subprocess.run([self._doppel, "env", "--data-dir", self.data_dir], check=True, capture_output=True,
                                text=True, timeout=60).stdout.splitlines()
         return dict(shlex.split(line)[1].split("=", 1) for line in lines)
+
+    def create_event_hub(self, name, partitions):
+        """Also when it is there already."""
+        subprocess.run([self._doppel, "eventhubs", "eventhub", "create", "--name", name, "--partition-count", str(partitions),
+                        "--data-dir", self.data_dir], check=True, capture_output=True, timeout=60)
 
     def check(self):
         """`doppel check`: exit code and text."""
