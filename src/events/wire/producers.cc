@@ -19,6 +19,14 @@ std::int32_t advance(std::int32_t sequence, std::size_t count) {
   return static_cast<std::int32_t>((static_cast<std::uint32_t>(sequence) + count) & kSequenceMask);
 }
 
+std::uint32_t distance(std::int32_t from, std::int32_t to) {
+  return (static_cast<std::uint32_t>(to) - static_cast<std::uint32_t>(from)) & kSequenceMask;
+}
+
+bool is_behind(std::int32_t sequence, std::int32_t other) {
+  return sequence != other && distance(sequence, other) < kHalf;
+}
+
 // Among the checkpoints of the log, with which it is dropped.
 std::string state_key(const Partition& partition, std::int64_t id) {
   return checkpoint_key("$producer:" + std::to_string(id), partition);
@@ -52,9 +60,14 @@ Result<ProducerState> opened_state(std::int64_t id, const ProducerWish& wish,
     return fail(Code::precondition_failed,
                 "The producer was taken over by one with a newer epoch (" +
                     std::to_string(before.epoch) + ").");
-  return ProducerState{.id = id,
+  ProducerState opened{.id = id,
                        .epoch = wish.epoch.value_or(before.epoch),
                        .sequence = wish.sequence.value_or(before.sequence)};
+  // The same producer after a lost answer: it knows of less than was stored, and going back to that
+  // would store again what it is about to repeat.
+  if (stored && opened.epoch == before.epoch && is_behind(opened.sequence, before.sequence))
+    opened.sequence = before.sequence;
+  return opened;
 }
 
 }  // namespace
@@ -82,9 +95,6 @@ Arrival judge(const ProducerState& state, const ProducerMark& mark, std::size_t 
   if (mark.id != state.id) return Arrival::foreign;
   if (mark.epoch != state.epoch)
     return mark.epoch < state.epoch ? Arrival::stolen : Arrival::foreign;
-  const auto distance = [](std::int32_t from, std::int32_t to) {
-    return (static_cast<std::uint32_t>(to) - static_cast<std::uint32_t>(from)) & kSequenceMask;
-  };
   const auto ahead = distance(advance(state.sequence, 1), mark.sequence);
   if (ahead == 0) return Arrival::next;
   // All of it was there before, or it is neither the next one nor a repetition.
