@@ -76,12 +76,15 @@ void AmqpConnection::on_end() { stream_->close("the peer closed the connection")
 void AmqpConnection::on_stop() { engine_->stop(); }
 
 void AmqpConnection::on_timer() {
+  // The engine may end the stream within its tick, and the stream is what keeps us.
+  const auto keep_alive = shared_from_this();
   const auto now = steady_now();
   const auto next = engine_->tick(now);
-  stream_->loop().set_timer(*this, next - now);
+  if (!is_over_) stream_->loop().set_timer(*this, next - now);
 }
 
 void AmqpConnection::on_closed(std::string_view reason) {
+  is_over_ = true;
   stream_->loop().clear_timer(*this);
   if (std::exchange(is_counted_, false)) open_connections().add(-1);
   // Clients are our commands: whoever runs one is told by the command.

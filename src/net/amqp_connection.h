@@ -64,6 +64,7 @@ class AmqpConnection final : public StreamReceiver,
   std::shared_ptr<amqp::ConnectionEngine> engine_;
   const bool is_client_;
   bool is_counted_ = false;
+  bool is_over_ = false;  // no timer any more
 };
 
 }  // namespace doppel::net
