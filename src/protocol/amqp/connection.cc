@@ -244,11 +244,10 @@ void ConnectionEngine::on_transport_closed() {
   if (!was_orderly && !close_reason_)
     close_reason_ = make_condition(condition::kConnectionForced, "The connection was lost.");
   drop_sessions(close_reason_ ? &*close_reason_ : nullptr);
-  // After the handlers were told: what stands in the slots is theirs. It may hold links, and so us.
-  executor_->post([self] {
-    self->slots_.clear();
-    if (self->observer_ != nullptr)
-      self->observer_->on_closed(self->close_reason_ ? &*self->close_reason_ : nullptr);
+  executor_->post([last = SlotsCleared(self)] {
+    const auto& engine = *last.engine;
+    if (engine.observer_ != nullptr)
+      engine.observer_->on_closed(engine.close_reason_ ? &*engine.close_reason_ : nullptr);
   });
 }
 

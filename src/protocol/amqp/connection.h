@@ -211,6 +211,17 @@ class ConnectionEngine final : public Connection,
   template <class Frame>
   void write_sasl(const Frame& frame);
 
+  // After the handlers were told: what stands in the slots is theirs. It may hold links, and so us;
+  // therefore the slots are cleared even when the executor ends before it comes to that job.
+  struct SlotsCleared {
+    explicit SlotsCleared(std::shared_ptr<ConnectionEngine> of) : engine(std::move(of)) {}
+    SlotsCleared(SlotsCleared&&) = default;
+    ~SlotsCleared() {
+      if (engine) engine->slots_.clear();
+    }
+    std::shared_ptr<ConnectionEngine> engine;
+  };
+
   void send_open(const std::optional<Condition>& error);
   void resume_if_paused();
   void pump();
