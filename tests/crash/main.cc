@@ -1,4 +1,5 @@
-// store_power_cut [--runs N] [--seed S] [--durability every_commit|none] [--expect-violation]
+// store_power_cut [--load store|events] [--runs N] [--seed S] [--durability every_commit|none]
+// [--expect-violation]
 //
 // Run r uses the seed S + r. Ends with 0 if no promise was broken; with --expect-violation, if one
 // was: that is how the test shows that it would notice.
@@ -16,6 +17,7 @@
 namespace {
 
 struct Arguments {
+  std::string_view load = "store";
   std::uint64_t runs = 40;
   std::uint64_t seed = 1;
   doppel::store::Durability durability = doppel::store::Durability::every_commit;
@@ -39,6 +41,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
     ++i;
     if (name == "--runs" && parse_number(value, arguments.runs)) continue;
     if (name == "--seed" && parse_number(value, arguments.seed)) continue;
+    if (name == "--load" && (value == "store" || value == "events")) {
+      arguments.load = value;
+      continue;
+    }
     if (name == "--durability" && (value == "none" || value == "every_commit")) {
       if (value == "none") arguments.durability = doppel::store::Durability::none;
       continue;
@@ -54,16 +60,17 @@ int main(int argc, char** argv) {
   const auto arguments = parse(argc, argv);
   if (!arguments) {
     fmt::print(stderr,
-               "usage: store_power_cut [--runs N] [--seed S] [--durability every_commit|none] "
-               "[--expect-violation]\n");
+               "usage: store_power_cut [--load store|events] [--runs N] [--seed S] "
+               "[--durability every_commit|none] [--expect-violation]\n");
     return 2;
   }
   doppel::crash::Report report;
   std::uint64_t run = 0;
   for (; run < arguments->runs && report.violations.empty(); ++run) {
     const doppel::store::testing::TemporaryFolder folder;
-    doppel::crash::run_power_cuts(folder.path() + "/data", arguments->seed + run,
-                                  arguments->durability, report);
+    const auto cut = arguments->load == "events" ? doppel::crash::run_event_power_cuts
+                                                 : doppel::crash::run_power_cuts;
+    cut(folder.path() + "/data", arguments->seed + run, arguments->durability, report);
   }
   fmt::print(
       "{} runs from seed {}: {} power cuts ({} while opening), {} commits acknowledged, "
@@ -73,7 +80,8 @@ int main(int argc, char** argv) {
   for (const auto& violation : report.violations) fmt::print("BROKEN: {}\n", violation);
   if (!report.violations.empty())
     fmt::print(
-        "again: store_power_cut --runs 1 --seed {}{}\n", arguments->seed + run - 1,
+        "again: store_power_cut --load {} --runs 1 --seed {}{}\n", arguments->load,
+        arguments->seed + run - 1,
         arguments->durability == doppel::store::Durability::none ? " --durability none" : "");
   return report.violations.empty() == arguments->is_violation_expected ? 1 : 0;
 }

@@ -1,25 +1,14 @@
 #include "power_cut.h"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <optional>
-#include <thread>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/check.h"
-#include "base/log.h"
-#include "base/random.h"
-#include "base/worker.h"
-#include "forgetful_file_system.h"
+#include "life.h"
 #include "store/contract_testing.h"
 
 namespace doppel::crash {
@@ -31,14 +20,8 @@ using store::SequenceNumber;
 using store::Store;
 using store::testing::run_on;
 
-constexpr std::uint64_t kCutsInARun = 4;
 constexpr std::uint64_t kCommitsBetweenCuts = 1500;
-constexpr std::uint64_t kWindowMax = 64;       // commits waiting at once
-constexpr std::uint64_t kOperationsMax = 500;  // until the power goes off
-constexpr std::uint64_t kLogsMax = 5;          // the same, in logs begun
-// So small that buffers are flushed and tables compacted between the cuts.
-constexpr std::size_t kBufferBytes = 512 * 1024;
-constexpr std::size_t kCacheBytes = 1024 * 1024;
+constexpr std::uint64_t kWindowMax = 64;  // commits waiting at once
 constexpr std::uint64_t kTrimEvery = 100;
 const std::vector<std::string> kStreams = {key({"s", "0"}), key({"s", "1"}), key({"s", "2"}),
                                            key({"all"})};
@@ -74,15 +57,11 @@ struct Outcome {
   char violation[512] = {};
 };
 
-// One life of the server, in a process of its own that ends when the power does: nothing is closed,
-// nothing is destroyed, as in the real case.
-class Life {
+class StoreLife final : public Life {
  public:
-  Life(std::string directory, std::uint64_t seed, store::Durability durability, std::uint64_t life,
-       std::vector<std::uint64_t> lives, const Outcome& before)
-      : directory_(std::move(directory)),
-        random_(seed),
-        durability_(durability),
+  StoreLife(std::string directory, std::uint64_t seed, store::Durability durability,
+            std::uint64_t life, std::vector<std::uint64_t> lives, const Outcome& before)
+      : Life(std::move(directory), seed, durability),
         life_(life),
         lives_(std::move(lives)),
         outcome_{.made = before.made,
@@ -90,48 +69,16 @@ class Life {
                  .trim_asked = before.trim_asked,
                  .trim_done = before.trim_done} {}
 
-  // `is_cut`: lives until the power goes off; else only opens and looks. What the process does is
-  // done by a thread of its own, because it may come to stand still at any disk operation.
-  Outcome run(bool is_cut) {
-    disk_ = std::make_shared<ForgetfulFileSystem>(
-        random_.next(), is_cut ? choose_cut() : ForgetfulFileSystem::Cut{});
-    std::thread([this, is_cut] {
-      live(is_cut);
-      disk_->cut_now();
-    }).detach();
-    disk_->wait_until_cut();
-    const auto outcome = outcome_now();
-    // Only now: what still runs may read what has been forgotten, and nobody may hear of that.
-    if (is_cut) disk_->forget();
-    return outcome;
-  }
-
- private:
-  ForgetfulFileSystem::Cut choose_cut() {
-    if (random_.next() % 4 == 0) return {.at_new_log = 1 + random_.next() % kLogsMax};
-    return {.at_operation = 1 + random_.next() % kOperationsMax};
-  }
-
   Outcome outcome_now() {
     const std::lock_guard lock(mutex_);
+    copy_violation(outcome_.violation);
     return outcome_;
   }
 
-  void live(bool is_cut) {
-    auto opened = store::open_rocksdb({.directory = directory_,
-                                       .clock = &clock_,
-                                       .durability = durability_,
-                                       .cache_bytes = kCacheBytes,
-                                       .buffer_bytes = kBufferBytes,
-                                       .free_bytes_min = 0,
-                                       .file_system = disk_});
-    if (!opened) return violation("it does not open: " + opened.error().message);
-    verify(**opened);
-    if (is_cut && !has_failed_) write(**opened);
-    static_cast<void>(opened->release());  // the process ends before anything is closed
-  }
+ private:
+  void look(Store& store) override { verify(store); }
 
-  void write(Store& store) {
+  void write(Store& store) override {
     const auto window = 1 + random_.next() % kWindowMax;
     const auto first = lives_.size();
     for (auto i = first; i < first + kCommitsBetweenCuts; ++i) {
@@ -139,7 +86,7 @@ class Life {
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return waiting_ < window; });
-        if (has_failed_) return;
+        if (has_failed()) return;
         ++waiting_;
         outcome_.made = i + 1;
       }
@@ -150,7 +97,7 @@ class Life {
           outcome_.required = std::max(outcome_.required, i + 1);
           ++outcome_.acknowledged;
         } else {
-          violation_locked("a commit failed: " + committed.error().message);
+          violation("a commit failed: " + committed.error().message);
         }
         changed_.notify_one();
       });
@@ -243,55 +190,13 @@ class Life {
                             bounds.next.value));
   }
 
-  void violation(const std::string& what) {
-    const std::lock_guard lock(mutex_);
-    violation_locked(what);
-  }
-
-  void violation_locked(const std::string& what) {
-    has_failed_ = true;
-    what.copy(outcome_.violation, sizeof(outcome_.violation) - 1);
-  }
-
-  const std::string directory_;
-  SeededRandom random_;
-  const store::Durability durability_;
   const std::uint64_t life_;
   std::vector<std::uint64_t> lives_;  // of each commit made: in which life
-  std::mutex mutex_;                  // over the following four
+  std::mutex mutex_;                  // over the following three
   std::condition_variable changed_;
   Outcome outcome_;
   std::uint64_t waiting_ = 0;
-  std::atomic<bool> has_failed_ = false;
-  SystemClock clock_;
-  Worker worker_{"acknowledged"};
-  std::shared_ptr<ForgetfulFileSystem> disk_;
 };
-
-// Runs `live` in a child process; nothing when the child did not come to its end.
-template <class Live>
-std::optional<Outcome> in_child(Live live) {
-  int pipe[2];
-  check(::pipe2(pipe, O_CLOEXEC) == 0, "a pipe can be made");
-  const auto child = ::fork();
-  check(child >= 0, "a process can be started");
-  if (child == 0) {
-    // Not before: the log has a thread, and a process is forked safely only without any.
-    log::set_output(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-    const Outcome outcome = live();
-    const auto written = ::write(pipe[1], &outcome, sizeof(outcome));  // less than PIPE_BUF: whole
-    ::_exit(written == sizeof(outcome) ? 0 : 1);
-  }
-  ::close(pipe[1]);
-  Outcome outcome;
-  const auto size = ::read(pipe[0], &outcome, sizeof(outcome));
-  ::close(pipe[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (size != sizeof(outcome) || status != 0) return std::nullopt;
-  return outcome;
-}
-
 }  // namespace
 
 void run_power_cuts(const std::string& directory, std::uint64_t seed, store::Durability durability,
@@ -303,9 +208,10 @@ void run_power_cuts(const std::string& directory, std::uint64_t seed, store::Dur
     const bool is_cut = life <= kCutsInARun;
     const auto life_seed = random.next();
     const auto outcome = in_child([&] {
-      // Left to the end of the process: its threads may still work on it.
-      auto* const one = new Life(directory, life_seed, durability, life, lives, before);
-      return one->run(is_cut);
+      auto* const one = new StoreLife(directory, life_seed, durability, life, lives, before);
+      Outcome at_cut;
+      one->run(is_cut, [&] { at_cut = one->outcome_now(); });
+      return at_cut;
     });
     const std::string_view violation =
         outcome ? outcome->violation : "the process died before the power did";

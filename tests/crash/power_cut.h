@@ -24,5 +24,11 @@ struct Report {
 // seed is alike but not identical.
 void run_power_cuts(const std::string& directory, std::uint64_t seed, store::Durability durability,
                     Report& report);
+// The same with the load of the Event Hubs service: batches without a producer, several under way,
+// and idempotent producers, which repeat after a cut what got no answer. Afterwards each event that
+// was accepted is there once, in order, batches are whole, and a producer's state is that of its
+// events.
+void run_event_power_cuts(const std::string& directory, std::uint64_t seed,
+                          store::Durability durability, Report& report);
 
 }  // namespace doppel::crash
