@@ -139,6 +139,29 @@ TEST_F(CbsTest, AnswersLaterAndReplacesOnRenewal) {
   EXPECT_EQ(pair.server.engine->claims().size(), 1u);
 }
 
+// A reply carries the id that the peer chose: however long those are, few bytes of them wait.
+TEST_F(CbsTest, RefusesRequestsWhileTooManyBytesOfRepliesWaitForCredit) {
+  Source source;
+  source.address = "$cbs";
+  Target target;
+  target.address = "r";
+  receiver = pair.attach({.name = "r", .source = source, .target = target, .credit = 0}, replies);
+  target.address = "$cbs";
+  sender =
+      pair.attach({.name = "s", .is_sender = true, .source = source, .target = target}, requests);
+  const std::string id(60'000, 'i');
+  const auto allowed = kReplyBytesWaitingMax / id.size() + 1;
+  for (std::size_t i = 0; i < allowed + 2; ++i) put(Value(id), "SharedAccessSignature sr=x");
+  ASSERT_EQ(requests->verdicts.size(), allowed + 2);
+  EXPECT_EQ(requests->verdicts[allowed - 1].second.kind, Verdict::Kind::accepted);
+  EXPECT_EQ(requests->verdicts[allowed].second.error.condition, "amqp:resource-limit-exceeded");
+  receiver->set_credit(100);
+  pair.run();
+  EXPECT_EQ(replies->messages.size(), allowed);
+  put(Value("b"), "SharedAccessSignature sr=x");
+  EXPECT_EQ(replies->messages.size(), allowed + 1);
+}
+
 TEST_F(CbsTest, ForgetsAnAnswerForAConnectionThatIsGone) {
   attach();
   authority.is_slow = true;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
+
+#include <fmt/core.h>
 
 #include "base/check.h"
 #include "protocol/amqp/errors.h"
@@ -16,6 +19,40 @@ const PeerInfo kNobody{};
 // How often a peer that announced no idle time-out hears from us: so that a connection whose peer
 // vanished without a word fails some day.
 constexpr Duration kUnaskedSignInterval = std::chrono::seconds(60);
+
+template <class... Termini>
+std::size_t address_size(const std::variant<Termini...>& terminus) {
+  return std::visit(
+      []<class T>(const T& one) -> std::size_t {
+        if constexpr (requires { one.address; })
+          return one.address ? one.address->size() : 0;
+        else
+          return 0;
+      },
+      terminus);
+}
+
+bool has_long_name(const Link& link) {
+  const Attach& request = link.request();
+  return std::max({link.name().size(), address_size(request.source),
+                   address_size(request.target)}) > kLinkNameBytesMax;
+}
+
+// The terminus on our side names no node, or wants one made.
+Condition no_address(const Link& link) {
+  const Attach& request = link.request();
+  const auto* source = std::get_if<Source>(&request.source);
+  const auto* target = std::get_if<Target>(&request.target);
+  const bool is_dynamic = link.is_inbound() ? target != nullptr && target->dynamic
+                                            : source != nullptr && source->dynamic;
+  if (is_dynamic)
+    return make_condition(condition::kNotImplemented,
+                          "Nodes are not made on demand here; the attach has to name one.");
+  return make_condition(condition::kInvalidField,
+                        link.is_inbound()
+                            ? "The attach of a sender has to name a node: its target's address."
+                            : "The attach of a receiver has to name a node: its source's address.");
+}
 
 }  // namespace
 
@@ -92,7 +129,8 @@ std::shared_ptr<void>& ConnectionEngine::slot(const void* owner) {
 }
 
 bool ConnectionEngine::has_room() const {
-  return transport_ != nullptr && transport_->backlog() < options_.limits.backlog_bytes_max;
+  return transport_ != nullptr && transport_->backlog() < options_.limits.backlog_bytes_max &&
+         remainder_bytes_ < options_.limits.remainder_bytes_max;
 }
 
 bool ConnectionEngine::reserve_assembly(std::size_t bytes) {
@@ -167,14 +205,22 @@ void ConnectionEngine::offer(const std::shared_ptr<LinkEndpoint>& link) {
   if (container_ == nullptr)
     return link->refuse(
         make_condition(condition::kNotAllowed, "A client takes no links of its peer."));
+  if (link->session_ == nullptr) return;  // it ended before its turn came
+  // Not link by link: each that is refused has its handle until the peer says that it has gone.
   if (link_count_ > options_.limits.links_max)
-    return link->refuse(make_condition(condition::kResourceLimitExceeded,
-                                       "The connection has as many links as it may."));
+    return link->session_->end(make_condition(condition::kResourceLimitExceeded,
+                                              "The connection has as many links as it may."));
+  if (has_long_name(*link))
+    return link->refuse(make_condition(condition::kInvalidField,
+                                       fmt::format("A link's name and its addresses have at most "
+                                                   "{} bytes each.",
+                                                   kLinkNameBytesMax)));
   const bool is_coordinator = std::holds_alternative<Value>(link->request().target) ||
                               std::holds_alternative<Value>(link->request().source);
   if (is_coordinator)
     return link->refuse(
         make_condition(condition::kNotImplemented, "There are no transactions here."));
+  if (link->address().empty()) return link->refuse(no_address(*link));
   Service* const service = container_->service_for({.address = link->address(),
                                                     .hostname = hostname_,
                                                     .is_inbound = link->is_inbound(),

@@ -27,6 +27,10 @@ namespace doppel::amqp {
 class LinkEndpoint;
 class Session;
 
+// Names of links and the addresses of their termini; longer ones are refused. An event hub's
+// address with its consumer group has less than 400, and clients add a UUID for a name.
+inline constexpr std::size_t kLinkNameBytesMax = 1024;
+
 // Every bound of a connection. Figures that clients see are those of the real service
 // (event-hubs.md, section 3).
 struct EngineLimits {
@@ -42,7 +46,7 @@ struct EngineLimits {
   Duration closing = std::chrono::seconds(5);
 
   std::size_t sessions_max = 256;  // more: closed with amqp:resource-limit-exceeded
-  std::size_t links_max = 5000;    // of all sessions; more are refused
+  std::size_t links_max = 5000;    // of all sessions; a session that asks for more is ended
   // Messages that come in several frames, all links together; above: the link is detached.
   std::size_t assembly_bytes_max = std::size_t{8} * 1024 * 1024;
   // Messages the services have not judged; above either the peer is not read.
@@ -52,6 +56,9 @@ struct EngineLimits {
   std::size_t unsettled_max = 4096;
   // Outgoing bytes the peer has not taken; above: no can_send().
   std::size_t backlog_bytes_max = std::size_t{128} * 1024;
+  // Of our messages that wait in the middle for a session's window, all sessions together; above:
+  // no can_send().
+  std::size_t remainder_bytes_max = std::size_t{8} * 1024 * 1024;
 };
 
 // The stream below, as the engine needs it.
@@ -181,6 +188,8 @@ class ConnectionEngine final : public Connection,
   void uncount_unjudged(std::uint32_t bytes);
   bool reserve_assembly(std::size_t bytes);
   void release_assembly(std::size_t bytes) { assembly_bytes_ -= bytes; }
+  void count_remainder(std::size_t bytes) { remainder_bytes_ += bytes; }
+  void uncount_remainder(std::size_t bytes) { remainder_bytes_ -= bytes; }
 
   // Headers and frames (connection_frames.cc).
   std::size_t take_header(std::string_view bytes);
@@ -266,6 +275,7 @@ class ConnectionEngine final : public Connection,
   std::size_t unjudged_ = 0;
   std::size_t unjudged_bytes_ = 0;
   std::size_t assembly_bytes_ = 0;
+  std::size_t remainder_bytes_ = 0;
 
   bool has_heard_ = false;  // since the last tick
   bool has_sent_ = false;

@@ -17,6 +17,11 @@ inline std::int32_t serial_distance(std::uint32_t from, std::uint32_t to) {
   return static_cast<std::int32_t>(to - from);
 }
 
+// How far `to` is ahead of `from`; nothing when it is behind.
+inline std::uint32_t serial_lead(std::uint32_t from, std::uint32_t to) {
+  return static_cast<std::uint32_t>(std::max(0, serial_distance(from, to)));
+}
+
 // An Entry is "settled" when it converts to false.
 template <class Entry>
 class DeliveryRing {
@@ -49,7 +54,8 @@ class DeliveryRing {
     if (id - first_ >= span()) return;
     slot(id) = Entry{};
     while (first_ != next_ && !slot(first_)) ++first_;
-    if (empty() && slots_.size() > kKept) slots_ = {};
+    // Not `= {}`, which empties a vector and keeps its memory.
+    if (empty() && slots_.size() > kKept) slots_ = std::vector<Entry>();
   }
 
   // Calls `visit(id, entry)` for what is under way from `from` to `to`, both included; it may

@@ -150,6 +150,9 @@ void LinkEndpoint::refuse(Condition why) {
 void LinkEndpoint::send_refusal(const std::optional<Condition>& why, bool is_closed) {
   engine_->write(session_->channel_, reply_to(*request_));
   request_.reset();
+  // A peer that does not answer the detach keeps the handle, but nothing that it can choose.
+  std::string().swap(name_);
+  std::string().swap(address_);
   if (session_ != nullptr) send_detach(why, is_closed);
 }
 
@@ -172,6 +175,7 @@ void LinkEndpoint::detach(std::optional<Condition> why) {
   if (!is_inbound_ && state_ == State::attached) engine_->count_subscription(-1);
   state_ = State::detach_sent;
   drop_assembly();
+  take_remainder();
   session_->release_deliveries(*this);
   send_detach(why, true);
   tell_detached(why);
@@ -197,6 +201,7 @@ void LinkEndpoint::on_peer_detach(const Detach& detach) {
   }
   state_ = State::over;
   drop_assembly();
+  take_remainder();
   if (auto* const session = std::exchange(session_, nullptr)) session->forget(*this);
 }
 
@@ -205,6 +210,7 @@ void LinkEndpoint::end(const Condition* why) {
   if (!is_inbound_ && state_ == State::attached) engine_->count_subscription(-1);
   state_ = State::over;
   drop_assembly();
+  take_remainder();
   tell_detached(why == nullptr ? std::nullopt : std::optional(*why));
   if (auto* const session = std::exchange(session_, nullptr)) session->forget(*this);
 }

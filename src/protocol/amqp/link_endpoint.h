@@ -102,6 +102,7 @@ class LinkEndpoint final : public Link, public std::enable_shared_from_this<Link
   void on_verdict(std::uint32_t id, const Verdict& verdict);
   void write_frames(std::span<const std::string_view> pieces, Transfer& transfer);
   void continue_send();
+  std::string take_remainder();
 
   std::shared_ptr<ConnectionEngine> engine_;
   Session* session_ = nullptr;  // null once the link is over

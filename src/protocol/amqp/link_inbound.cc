@@ -70,7 +70,7 @@ void LinkEndpoint::more_transfer(const Transfer& transfer, std::string_view payl
     if (max_message_size_ != 0 && message.bytes.size() + payload.size() > max_message_size_) {
       message.is_oversize = true;
       engine_->release_assembly(message.bytes.size());
-      message.bytes = {};
+      std::string().swap(message.bytes);  // an assignment would keep the memory
     } else if (!engine_->reserve_assembly(payload.size())) {
       return detach(Condition{.condition = std::string(condition::kResourceLimitExceeded),
                               .description = "Too many long messages are under way."});

@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kOwnTagBytes = 4;
 // A transfer performative with a tag of the longest kind takes less than this.
 constexpr std::size_t kTransferBytesMax = 96;
+// Delivery counts are serial numbers: further apart, a later one would look like an earlier one
+// (section 2.8.10). A receiver may give more; no link sends that much before the next flow.
+constexpr std::uint32_t kCreditMax = 0x7fffffff;
 
 }  // namespace
 
@@ -29,9 +32,10 @@ void LinkEndpoint::on_flow(const Flow& flow) {
     return;
   }
   if (flow.link_credit) {
-    // Section 2.6.7. A receiver that has not seen our attach yet knows no delivery count.
-    const auto limit = flow.delivery_count.value_or(0) + *flow.link_credit;
-    credit_ = static_cast<std::uint32_t>(std::max(0, serial_distance(delivery_count_, limit)));
+    // Section 2.6.7: what the receiver has not counted yet is taken off. One that has not seen our
+    // attach knows no delivery count.
+    const auto under_way = serial_lead(flow.delivery_count.value_or(0), delivery_count_);
+    credit_ = std::min(*flow.link_credit - std::min(*flow.link_credit, under_way), kCreditMax);
   }
   is_draining_ = flow.drain;
   is_drain_told_ = false;
@@ -132,6 +136,7 @@ void LinkEndpoint::write_frames(std::span<const std::string_view> pieces, Transf
   engine_->wrote();
   if (transfer.more) {
     for (; piece < pieces.size(); ++piece, from = 0) remainder_ += pieces[piece].substr(from);
+    engine_->count_remainder(remainder_.size());
     session_->partial_ = this;
   }
   // Handlers also send from jobs of their own, after which nothing else would flush.
@@ -142,12 +147,22 @@ void LinkEndpoint::write_frames(std::span<const std::string_view> pieces, Transf
 // The rest of a message, now that the session window is open again.
 void LinkEndpoint::continue_send() {
   if (remainder_.empty() || session_->peer_window_ == 0) return;
-  session_->partial_ = nullptr;
-  const std::string rest = std::exchange(remainder_, {});
+  const std::string rest = take_remainder();
   const std::string_view piece = rest;
   Transfer transfer;
   transfer.handle = handle_;
   write_frames({&piece, 1}, transfer);
+}
+
+// Out of the link; other links of the session may send then.
+std::string LinkEndpoint::take_remainder() {
+  if (remainder_.empty()) return {};
+  engine_->uncount_remainder(remainder_.size());
+  if (session_ != nullptr && session_->partial_ == this) session_->partial_ = nullptr;
+  engine_->want_pump();
+  std::string rest;
+  rest.swap(remainder_);
+  return rest;
 }
 
 void LinkEndpoint::on_verdict(std::uint32_t id, const Verdict& verdict) {

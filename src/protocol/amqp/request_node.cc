@@ -47,6 +47,7 @@ std::string Request::property(std::string_view name) const {
 class RequestNode::Pair {
  public:
   std::vector<std::shared_ptr<Replies>> replies;
+  std::size_t bytes_waiting = 0;
 
   // Where the reply to a request goes: Node names the receiver's name or target as reply-to, .NET
   // its target, Python nothing at all.
@@ -69,10 +70,15 @@ class RequestNode::Replies final : public LinkHandler {
   }
   std::uint16_t session() const { return session_; }
   const std::string& node() const { return node_; }
-  bool is_full() const { return waiting_.size() >= kRepliesWaitingMax; }
+  bool is_full() const {
+    const auto pair = pair_.lock();
+    return waiting_.size() >= kRepliesWaitingMax ||
+           (pair && pair->bytes_waiting >= kReplyBytesWaitingMax);
+  }
 
   void send(std::string reply) {
     if (link_ == nullptr || is_full()) return;
+    if (const auto pair = pair_.lock()) pair->bytes_waiting += reply.size();
     waiting_.push_back(std::move(reply));
     on_can_send();
   }
@@ -81,18 +87,23 @@ class RequestNode::Replies final : public LinkHandler {
     while (!waiting_.empty() && link_ != nullptr && link_->can_send()) {
       const std::string_view piece = waiting_.front();
       link_->send({&piece, 1}, {});
-      waiting_.pop_front();
+      drop_first();
     }
   }
 
   void on_detached(const Condition*) override {
     link_.reset();
-    waiting_.clear();
+    while (!waiting_.empty()) drop_first();
     if (const auto pair = pair_.lock())
       std::erase_if(pair->replies, [this](const auto& other) { return other.get() == this; });
   }
 
  private:
+  void drop_first() {
+    if (const auto pair = pair_.lock()) pair->bytes_waiting -= waiting_.front().size();
+    waiting_.pop_front();
+  }
+
   static std::string target_of(Link& link) {
     const auto* target = std::get_if<Target>(&link.request().target);
     return target == nullptr ? std::string{} : target->address.value_or("");

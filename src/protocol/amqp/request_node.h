@@ -18,6 +18,9 @@ namespace doppel::amqp {
 
 // Replies of one link that its peer gave no credit for yet; then requests are refused.
 inline constexpr std::size_t kRepliesWaitingMax = 100;
+// The same in bytes, of all links of one connection to the node: a reply carries the id of its
+// request, which is the peer's to choose.
+inline constexpr std::size_t kReplyBytesWaitingMax = 256 * 1024;
 // A request carries a token at most (16 KiB is the limit of those); the rest is names.
 inline constexpr std::uint64_t kRequestBytesMax = 64 * 1024;
 

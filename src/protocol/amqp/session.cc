@@ -69,6 +69,20 @@ std::shared_ptr<LinkEndpoint> Session::awaiting(const Attach& attach) const {
   return nullptr;
 }
 
+// The link of the peer's that has this name already. Like the library of the real service we look
+// for it on the same session only, where it cannot be another client's
+// (Azure/azure-amqp: src/AmqpSession.cs, AttachLink).
+std::shared_ptr<LinkEndpoint> Session::namesake(const Attach& attach) const {
+  for (const auto& link : links_) {
+    if (link && link->peer_handle_ && link->name_ == attach.name &&
+        link->is_inbound_ == (attach.role == Role::sender) &&
+        (link->state_ == LinkEndpoint::State::attached ||
+         link->state_ == LinkEndpoint::State::attach_received))
+      return link;
+  }
+  return nullptr;
+}
+
 void Session::on_attach(Attach&& attach) {
   if (attach.handle > engine_->limits().handle_max)
     return engine_->fail(make_condition(condition::kFramingError, "A handle is above handle-max."));
@@ -82,12 +96,17 @@ void Session::on_attach(Attach&& attach) {
   if (!handle)
     return end(
         make_condition(condition::kResourceLimitExceeded, "The session has no handle left."));
+  const auto stolen = namesake(attach);
   const auto peer_handle = attach.handle;
   const auto link = std::make_shared<LinkEndpoint>(*this, *handle, std::move(attach));
   links_[*handle] = link;
   map_peer_handle(peer_handle, link.get());
   engine_->count_link(+1);
-  engine_->offer(link);
+  if (!stolen) return engine_->offer(link);
+  // Section 2.6.1: the newer one has the name. Its service hears of it when that of the older one
+  // knows that the older one is gone.
+  stolen->detach(make_condition(condition::kStolen, "A link of the same name was attached."));
+  engine_->executor().post([link] { link->engine_->offer(link); });
 }
 
 // Section 2.5.6.
@@ -95,8 +114,8 @@ void Session::on_flow(const Flow& flow) {
   next_incoming_id_ = flow.next_outgoing_id;
   // A peer that has not seen our begin yet counts from its beginning: our first transfer.
   const auto seen = flow.next_incoming_id.value_or(kFirstTransfer);
-  const auto left = serial_distance(next_outgoing_id_, seen + flow.incoming_window);
-  peer_window_ = static_cast<std::uint32_t>(std::max(0, left));
+  const auto under_way = serial_lead(seen, next_outgoing_id_);
+  peer_window_ = flow.incoming_window - std::min(flow.incoming_window, under_way);
   if (!flow.handle) {
     if (flow.echo) owe_flow();
   } else if (auto* link = link_of(*flow.handle); link == nullptr) {

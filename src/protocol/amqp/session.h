@@ -96,6 +96,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   Flow flow_state() const;
 
   std::shared_ptr<LinkEndpoint> awaiting(const Attach& attach) const;
+  std::shared_ptr<LinkEndpoint> namesake(const Attach& attach) const;
   LinkEndpoint* link_of(std::uint32_t peer_handle) const;
   std::optional<std::uint32_t> free_handle();
   void map_peer_handle(std::uint32_t peer_handle, LinkEndpoint* link);
