@@ -99,10 +99,14 @@ struct OpeningProducer {
 
   void operator()(const Result<ProducerState>& state) {
     if (!state) return link->refuse(refusal_of_producer(state.error()));
+    // Node's client numbers what it repeats after a lost answer by what it is told here: its own
+    // figure makes that the same numbers again, which are known; a later one would make new events.
+    auto told = *state;
+    told.sequence = wish_of(link->request()).sequence.value_or(told.sequence);
     auto sender =
         std::make_shared<SenderLink>(context, link, std::move(grant), std::move(target), state->id);
     amqp::AttachReply reply;
-    reply.properties = properties_of(*state);
+    reply.properties = properties_of(told);
     reply.offered_capabilities = {std::string(kIdempotentProducer)};
     sender->begin(std::move(reply));
   }

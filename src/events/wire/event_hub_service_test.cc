@@ -291,12 +291,12 @@ TEST_F(EventHubFixture, EndsLinksOfAnEventHubThatIsDeleted) {
 class Producers : public EventHubFixture {
  protected:
   Producers() { grant_all(); }
-  OpenLink open(amqp::Value id, amqp::Value epoch) {
+  OpenLink open(amqp::Value id, amqp::Value epoch, amqp::Value sequence = {}) {
     auto options = amqp::testing::sender_to("eh1/Partitions/0");
     options.desired_capabilities = {"com.microsoft:idempotent-producer"};
     options.properties.add_symbol(kProducerId, std::move(id));
     options.properties.add_symbol(kProducerEpoch, std::move(epoch));
-    options.properties.add_symbol(kProducerSequence, amqp::Value());
+    options.properties.add_symbol(kProducerSequence, std::move(sequence));
     return attach(std::move(options));
   }
   static std::string event(std::int64_t id, std::int16_t epoch, std::int32_t sequence) {
@@ -336,6 +336,31 @@ TEST_F(Producers, LoseThePartitionToANewerEpochOfThemselves) {
   EXPECT_EQ(open(amqp::Value(std::int64_t{5}), amqp::Value(std::int16_t{0})).error(),
             "com.microsoft:producer-epoch-stolen");
   EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(Producers, GetIdsThatJavaScriptsNumbersHold) {
+  for (int i = 0; i < 8; ++i) {
+    const auto to = open({}, {});
+    const auto* id = to.handler->attached->properties->find(kProducerId)->get_if<std::int64_t>();
+    ASSERT_NE(id, nullptr);
+    EXPECT_GT(*id, 0);
+    EXPECT_LT(*id, std::int64_t{1} << 53);
+  }
+}
+
+// The answer to 2 was lost. Node's client numbers its repetition by the number it is told.
+TEST_F(Producers, RepeatWhatGotNoAnswerUnderTheNumberTheyComeBackWith) {
+  auto to = open(amqp::Value(std::int64_t{5}), amqp::Value(std::int16_t{0}));
+  send(to, event(5, 0, 1));
+  send(to, event(5, 0, 2));
+  auto again = open(amqp::Value(std::int64_t{5}), amqp::Value(std::int16_t{0}),
+                    amqp::Value(std::int32_t{1}));
+  EXPECT_EQ(*again.handler->attached->properties->find(kProducerSequence),
+            amqp::Value(std::int32_t{1}));
+  EXPECT_EQ(send(again, event(5, 0, 2)).kind, Kind::accepted);
+  EXPECT_EQ(stored(), 2u);
+  EXPECT_EQ(send(again, event(5, 0, 3)).kind, Kind::accepted);
+  EXPECT_EQ(stored(), 3u);
 }
 
 // Many consumers of a partition get the same bytes, read and encoded once.

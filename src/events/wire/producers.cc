@@ -74,8 +74,9 @@ Result<ProducerState> opened_state(std::int64_t id, const ProducerWish& wish,
 
 Task<Result<ProducerState>> open_producer(store::Store& store, Random& random, Partition partition,
                                           ProducerWish wish) {
-  constexpr std::uint64_t kPositive = 0x7FFF'FFFF'FFFF'FFFF;
-  const auto id = wish.id.value_or(static_cast<std::int64_t>(random.next() & kPositive));
+  // Node's client tells its user the id as a number, to come back with.
+  constexpr std::uint64_t kExactInJavaScript = 0x1F'FFFF'FFFF'FFFF;
+  const auto id = wish.id.value_or(static_cast<std::int64_t>(random.next() & kExactInJavaScript));
   const auto key = state_key(partition, id);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     store::Transaction tx(store);
