@@ -85,6 +85,15 @@ std::optional<amqp::Claim> claim_of_hub(const resources::Hub& hub, const securit
   return claim;
 }
 
+// Whether clients call it so in a user name: by its name, or by the first label of the host name in
+// their connection string, which is all they know.
+bool is_called(const resources::Hub& hub, std::string_view name) {
+  return equal_ignoring_case(hub.name.view(), name) ||
+         std::ranges::any_of(hub.host_names, [&](std::string_view host) {
+           return equal_ignoring_case(host.substr(0, host.find('.')), name);
+         });
+}
+
 std::optional<amqp::Claim> find_hub_claim(const resources::Catalog& catalog,
                                           std::string_view resource,
                                           const security::SasToken& token, TimePoint now) {
@@ -203,11 +212,12 @@ std::vector<amqp::Claim> verify_plain(const resources::Catalog& catalog, std::st
   // az and the C SDK: "{policy}@sas.root.{hub}", and a token for a password.
   constexpr std::string_view kOfHub = "@sas.root.";
   if (const auto at = user.find(kOfHub); at != user.npos) {
-    const auto* hub = catalog.find_hub(user.substr(at + kOfHub.size()));
     const auto token = security::parse_sas(password);
-    if (hub == nullptr || !token || !equal_ignoring_case(token->key_name, user.substr(0, at)))
-      return claims;
-    if (auto claim = claim_of_hub(*hub, *token, now)) claims.push_back(*std::move(claim));
+    if (!token || !equal_ignoring_case(token->key_name, user.substr(0, at))) return claims;
+    for (const auto& hub : catalog.hubs) {
+      if (!is_called(hub, user.substr(at + kOfHub.size()))) continue;
+      if (auto claim = claim_of_hub(hub, *token, now)) claims.push_back(*std::move(claim));
+    }
     return claims;
   }
   const auto take = [&](const resources::EventRule& rule, const std::string& space,

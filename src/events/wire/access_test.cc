@@ -143,5 +143,19 @@ TEST_F(Access, ARulesNameAndKeyAreSaslCredentials) {
   EXPECT_TRUE(verify_plain(catalog, "Root", "", kNow).empty());
 }
 
+// Clients take it from the host name in their connection string.
+TEST_F(Access, TakesAHubsPolicyByItsNameOrTheFirstLabelOfItsHost) {
+  catalog.hubs[0].host_names = {"localhost", "plant.example.org"};
+  const auto token = *security::make_sas("localhost/messages/events", kPolicyKey,
+                                         security::KeyForm::base64, "service", kLater);
+  for (const auto* hub : {"hub1", "HUB1", "localhost", "plant"}) {
+    const auto user = std::string("service@sas.root.") + hub;
+    EXPECT_EQ(verify_plain(catalog, user, token, kNow).size(), 1u) << hub;
+    EXPECT_TRUE(verify_plain(catalog, user, token, kLater + std::chrono::hours(1)).empty()) << hub;
+  }
+  for (const auto* user : {"service@sas.root.other", "service@sas.root.", "other@sas.root.hub1"})
+    EXPECT_TRUE(verify_plain(catalog, user, token, kNow).empty()) << user;
+}
+
 }  // namespace
 }  // namespace doppel::events
