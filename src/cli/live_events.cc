@@ -1,5 +1,6 @@
 #include "cli/live_events.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -22,18 +23,30 @@
 namespace doppel::cli {
 namespace {
 
-constexpr Duration kConnectTimeout = std::chrono::seconds(10);  // until all partitions are read
-constexpr int kEndSignal = SIGUSR1;  // from the loop to the thread that waits
+// Until all partitions are read; the user's time limit if that is less.
+constexpr Duration kConnectTimeout = std::chrono::seconds(10);
+constexpr Duration kCloseTimeout = std::chrono::seconds(1);
+constexpr Duration kLookAgain = std::chrono::hours(1);  // where there is no limit
+constexpr int kWakeSignal = SIGUSR1;                    // from the loop to the thread that waits
 
 // Blocks signals for this thread and those it starts, so that sigtimedwait gets them.
 class BlockedSignals {
  public:
   BlockedSignals() {
     sigemptyset(&set_);
-    for (const int signal : {SIGINT, SIGTERM, kEndSignal}) sigaddset(&set_, signal);
+    for (const int signal : {SIGINT, SIGTERM, kWakeSignal}) sigaddset(&set_, signal);
     pthread_sigmask(SIG_BLOCK, &set_, &before_);
   }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  // Whoever could wake this thread has ended. A wake that came too late would end the process.
+  ~BlockedSignals() {
+    sigset_t wake;
+    sigemptyset(&wake);
+    sigaddset(&wake, kWakeSignal);
+    const timespec at_once{};
+    while (sigtimedwait(&wake, nullptr, &at_once) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;
 
@@ -122,6 +135,7 @@ class Live final : public net::StreamOwner {
   void ready() {
     touch();
     is_ready_ = true;
+    pthread_kill(waiting_, kWakeSignal);  // from now on it waits for something else
     if (on_ready_) on_ready_();
     renew_later();
   }
@@ -141,7 +155,7 @@ class Live final : public net::StreamOwner {
     if (has_ended_) return;
     outcome_ = std::move(status);
     has_ended_ = true;
-    pthread_kill(waiting_, kEndSignal);
+    pthread_kill(waiting_, kWakeSignal);
   }
 
   net::Loop& loop_;
@@ -163,26 +177,37 @@ class Live final : public net::StreamOwner {
   std::atomic<bool> has_ended_{false};
 };
 
+// Waits for the answer to our close, but not for long: the user has seen enough.
+Status close_and_wait(net::Loop& loop, Live& live, const BlockedSignals& signals) {
+  const SystemClock clock;
+  const auto end = clock.steady() + kCloseTimeout;
+  loop.post([&live] { live.stop(); });
+  while (!live.has_ended()) {
+    const auto left = end - clock.steady();
+    if (left.count() <= 0) return {};
+    const auto signal = signals.wait(left);
+    if (signal && *signal != kWakeSignal) return {};  // the user is impatient
+  }
+  return live.take_outcome();
+}
+
 // Until the end, a signal of the user's, or the time limit.
 Status wait_for_end(net::Loop& loop, Live& live, const BlockedSignals& signals, Duration timeout) {
   const SystemClock clock;
-  const auto began = clock.steady();
-  bool is_stopping = false;
+  const bool is_limited = timeout.count() != 0;
+  const auto connected_by =
+      clock.steady() + (is_limited ? std::min(timeout, kConnectTimeout) : kConnectTimeout);
   while (!live.has_ended()) {
+    const bool is_ready = live.is_ready();
     const auto now = clock.steady();
-    // Hours stand for no limit.
-    Duration left =
-        timeout.count() == 0 ? Duration(std::chrono::hours(1)) : live.last_sign() + timeout - now;
-    if (!live.is_ready() || is_stopping) left = began + kConnectTimeout - now;
-    if (is_stopping) left = kConnectTimeout;
-    const auto signal = left.count() > 0 ? signals.wait(left) : std::optional<int>();
-    if (live.has_ended() || signal == kEndSignal) continue;
-    if (is_stopping) return {};  // the server does not answer our close
-    if (!signal && timeout.count() == 0 && live.is_ready()) continue;
-    if (!signal && live.is_ready() && live.last_sign() + timeout > clock.steady()) continue;
-    if (!signal && !live.is_ready()) return fail(Code::timeout, "no answer within the time limit");
-    is_stopping = true;
-    loop.post([&live] { live.stop(); });
+    auto end = is_ready ? live.last_sign() + timeout : connected_by;
+    if (is_ready && !is_limited) end = now + kLookAgain;
+    if (end <= now) {
+      if (is_ready) return close_and_wait(loop, live, signals);
+      return fail(Code::timeout, "no answer within the time limit");
+    }
+    const auto signal = signals.wait(end - now);
+    if (signal && *signal != kWakeSignal) return close_and_wait(loop, live, signals);
   }
   return live.take_outcome();
 }
