@@ -5,13 +5,19 @@ Settings come from the environment (`doppel env` prints them), one `ok` / `not o
 """
 
 import datetime
+import json
 import os
+import ssl
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 import uuid
 
+from azure.core.credentials import AccessToken
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient, TransportType
+from azure.eventhub.exceptions import AuthenticationError, EventDataSendError, EventHubError
 
 TRANSPORT = sys.argv[1]  # "amqp" or "websocket"
 CONNECTION = os.environ["DOPPEL_EH_CONNECTION"]
@@ -149,6 +155,7 @@ def positions(first, second):
         expect(got[0].sequence_number if got else None, wanted.sequence_number, f"the first event of {position}")
 
     one(second, starting_position=first.offset)
+    one(first, starting_position=first.offset, starting_position_inclusive=True)
     one(first, starting_position=first.sequence_number, starting_position_inclusive=True)
     one(second, starting_position=first.sequence_number)
     before = first.enqueued_time - datetime.timedelta(milliseconds=5)
@@ -201,6 +208,98 @@ def owner_level():
     expect(stolen, True, "whether the first reader was told")
 
 
+def too_large():
+    with producer() as client:
+        batch = client.create_batch(partition_id="0")
+        try:
+            batch.add(EventData(b"x" * (batch.max_size_in_bytes + 1)))
+        except ValueError:
+            pass
+        else:
+            raise AssertionError("a batch takes more than it can hold")
+        try:
+            client.send_event(EventData(b"x" * 1_100_000), partition_id="0")
+        except (ValueError, EventDataSendError):
+            pass
+        else:
+            raise AssertionError("it was accepted")
+        client.send_event(EventData("small"), partition_id="0")  # the client goes on
+
+
+def refused(kind, connection=CONNECTION, **options):
+    try:
+        with EventHubProducerClient.from_connection_string(connection, **{**OPTIONS, **options}) as client:
+            client.get_eventhub_properties()
+    except kind:
+        return
+    raise AssertionError("it was let in")
+
+
+def wrong_key():
+    head, _, _ = CONNECTION.partition("SharedAccessKey=")
+    refused(AuthenticationError, head + "SharedAccessKey=d3Jvbmc=")
+
+
+class Credential:
+    """A service principal's tokens, as azure-identity gets them."""
+
+    def get_token(self, *scopes, **_):
+        form = {"grant_type": "client_credentials", "client_id": os.environ["DOPPEL_CLIENT_ID"],
+                "client_secret": os.environ["DOPPEL_CLIENT_SECRET"], "scope": " ".join(scopes)}
+        request = urllib.request.Request(
+            f"{os.environ['DOPPEL_AUTHORITY']}/{os.environ['DOPPEL_TENANT']}/oauth2/v2.0/token",
+            urllib.parse.urlencode(form).encode())
+        with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=CA)) as answer:
+            told = json.load(answer)
+        return AccessToken(told["access_token"], int(time.time()) + int(told["expires_in"]))
+
+
+def bearer_token():
+    tokens = {"fully_qualified_namespace": "localhost", "credential": Credential(), **OPTIONS}
+    with EventHubProducerClient(**tokens) as client:
+        before = client.get_partition_properties("0")["last_enqueued_sequence_number"]
+        client.send_event(EventData("with a token"), partition_id="0")
+    client, got, error = EventHubConsumerClient(consumer_group="$Default", **tokens), [], []
+    done = threading.Event()
+
+    def on_event(_, event):
+        if event is not None:
+            got.append(event.body_as_str())
+            done.set()
+
+    def on_error(_, why):
+        error.append(why)
+        done.set()
+
+    worker = threading.Thread(target=client.receive, daemon=True, kwargs={
+        "on_event": on_event, "on_error": on_error, "partition_id": "0", "starting_position": before})
+    worker.start()
+    done.wait(8)
+    client.close()
+    worker.join(5)
+    if error:
+        raise error[0]
+    expect(got[:1], ["with a token"], "what was received")
+
+
+def owner_level_too_low():
+    """Whoever comes with a lower level than the owner's is refused."""
+    lost, owning = threading.Event(), threading.Event()
+    owner, late = consumer(), consumer()
+    threading.Thread(target=owner.receive, daemon=True, kwargs={
+        "on_event": lambda *_: None, "on_partition_initialize": lambda _: owning.set(), "partition_id": "0", "owner_level": 5,
+        "starting_position": "@latest"}).start()
+    owning.wait(8)
+    time.sleep(1)  # the SDK says so before it attaches
+    threading.Thread(target=late.receive, daemon=True, kwargs={
+        "on_event": lambda *_: None, "on_error": lambda *_: lost.set(), "partition_id": "0", "owner_level": 4,
+        "starting_position": "@latest"}).start()
+    told = lost.wait(8)
+    late.close()
+    owner.close()
+    expect(told, True, "whether the late reader was told")
+
+
 check("properties of the event hub and of a partition", properties)
 check("a single event moves the sequence number by one", single)
 events = check("earliest returns events with their properties", earliest)
@@ -209,5 +308,10 @@ if events:
 check("a partition key keeps its events together, in order", partition_key)
 check("latest sees only what comes after", latest)
 check("a reader of a higher owner level takes the partition", owner_level)
+check("a reader of a lower owner level is refused", owner_level_too_low)
+check("an event that is too large is refused and the client goes on", too_large)
+check("a wrong key is refused", wrong_key)
+check("an event hub that is not there", lambda: refused(EventHubError, eventhub_name=TAG))
+check("a bearer token sends and receives", bearer_token)
 print(f"{passed} passed, {failed} failed", flush=True)
 os._exit(0 if failed == 0 else 1)
