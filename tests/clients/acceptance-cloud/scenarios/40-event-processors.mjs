@@ -3,31 +3,11 @@
 import { createRequire } from 'node:module';
 import { EventHubConsumerClient, EventHubProducerClient, earliestEventPosition, latestEventPosition } from '@azure/event-hubs';
 import { assert, env, run, sleep } from '../lib.mjs';
+import { MemoryStore, eventually, loadBalancingOptions } from '../processors.mjs';
 
 const require = createRequire(import.meta.url);
 const { Registry } = require('azure-iothub');
 const retryOptions = { maxRetries: 0, timeoutInMs: 10000 };
-const loadBalancingOptions = { strategy: 'greedy', updateIntervalInMs: 500, partitionOwnershipExpirationIntervalInMs: 3000 };
-
-// What @azure/eventhubs-checkpointstore-blob keeps in a storage account.
-class MemoryStore {
-  owners = new Map(); checkpoints = new Map();
-  async listOwnership() { return [...this.owners.values()].map((o) => ({ ...o })); }
-  async claimOwnership(wanted) {
-    return wanted.filter((o) => !this.owners.has(o.partitionId) || this.owners.get(o.partitionId).etag === o.etag).map((o) => {
-      const mine = { ...o, etag: `${Math.random()}`, lastModifiedTimeInMs: Date.now() };
-      this.owners.set(o.partitionId, mine); return { ...mine };
-    });
-  }
-  async updateCheckpoint(c) { this.checkpoints.set(c.partitionId, { ...c }); }
-  async listCheckpoints() { return [...this.checkpoints.values()]; }
-  share(id) { return [...this.owners.values()].filter((o) => o.ownerId === id).length; }
-}
-
-const eventually = async (what, ms, fn) => {
-  for (const end = Date.now() + ms; Date.now() < end; await sleep(100)) if (await fn()) return;
-  assert.fail(`not within ${ms} ms: ${what}`);
-};
 
 export default ({ test, after }) => {
   const store = new MemoryStore(); const seen = new Map(); const clients = []; let next = 0;
@@ -72,7 +52,7 @@ export default ({ test, after }) => {
 
   test('lifecycle events tell of each deleted device once, in order', async () => {
     if (process.env.PORT_MAP || process.env.HOST_MAP) require('../../acceptance/portmap.cjs'); // the IoT packages dial fixed ports
-    const registry = Registry.fromConnectionString(env.hubConn); const got = new Map(); const subs = [];
+    const registry = Registry.fromConnectionString(env.hubConn); const got = new Map(); const orders = new Map(); const subs = [];
     const c = new EventHubConsumerClient('$Default', env.ehTls, 'lifecycleevents', { retryOptions });
     const { partitionIds } = await c.getEventHubProperties();
     const failed = new Promise((_, no) => {
@@ -80,6 +60,7 @@ export default ({ test, after }) => {
         processEvents: async (events) => { for (const e of events) {
           const device = e.properties?.deviceId; if (!device?.startsWith(run)) continue;
           got.set(device, [...(got.get(device) ?? []), e.properties.opType]);
+          if (e.properties.opType === 'deleteDeviceIdentity') orders.set(id, [...(orders.get(id) ?? []), Number(device.split('-').at(-1))]);
           assert.equal(e.systemProperties['iothub-connection-device-id'], device);
         } },
         processError: async (x) => no(x),
@@ -94,6 +75,7 @@ export default ({ test, after }) => {
       await sleep(500); // a second one would come now
       for (const id of ids) assert.deepEqual(got.get(id).filter((op) => op === 'deleteDeviceIdentity'), ['deleteDeviceIdentity']);
       assert.deepEqual([...got.keys()].sort(), [...ids].sort());
+      for (const order of orders.values()) assert.deepEqual(order, [...order].sort((a, b) => a - b)); // they were deleted in this order
     } finally { await Promise.allSettled(subs.map((s) => s.close())); await c.close(); }
   }, 60000);
 };
