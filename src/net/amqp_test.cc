@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -61,12 +62,13 @@ class EchoNodes final : public amqp::Container, public amqp::Service {
 
 class AmqpTest : public ::testing::Test {
  protected:
-  AmqpTest() {
+  explicit AmqpTest(const amqp::EngineLimits& limits = {}) {
     prepare_process();
     ServerConfig config;
     config.listeners = {{.name = "https", .protocol = Protocol::http},
                         {.name = "amqps", .protocol = Protocol::amqp},
                         {.name = "amqp", .protocol = Protocol::amqp, .has_tls = false}};
+    config.amqp = limits;
     config.identities = testing::certificates().identities;
     server = std::make_unique<Server>(loops, std::move(config), router,
                                       [](const mqtt::Connect&) { return nullptr; });
@@ -212,6 +214,56 @@ TEST_F(AmqpTest, DetachesLinksWhenTheSocketIsCut) {
   socket.reset();
   server->stop(std::chrono::seconds(5));
   EXPECT_EQ(nodes.detached.load(), 1);
+}
+
+// A peer that has not come to its open within the limit is ended by a timer, out of which the
+// stream and the connection that the timer belongs to go.
+struct AmqpHalfOpenTest : AmqpTest {
+  AmqpHalfOpenTest()
+      : AmqpTest({.handshake = std::chrono::milliseconds(50),
+                  .closing = std::chrono::milliseconds(50)}) {}
+
+  // Everything the server says to a peer that sends `start` and no more, until it ends the stream.
+  std::string answer_to(std::string_view start) {
+    BlockingClient peer(server->port("amqp"));
+    peer.send(start);
+    auto answer = peer.receive_all();
+    EXPECT_TRUE(peer.is_closed()) << "the server does not end it";
+    return answer;
+  }
+};
+
+TEST_F(AmqpHalfOpenTest, EndsPeersThatStopBeforeTheirOpenAndGoesOn) {
+  using namespace std::string_view_literals;
+  constexpr auto kSasl = "AMQP\x03\x01\x00\x00"sv;
+  // sasl-init of ANONYMOUS, then the header of AMQP.
+  constexpr auto kInit =
+      "\x00\x00\x00\x1c\x02\x01\x00\x00\x00\x53\x41\xc0\x0f\x03\xa3\x09"
+      "ANONYMOUS"
+      "\xa0\x00\x40"sv;
+  constexpr auto kAmqp = "AMQP\x00\x01\x00\x00"sv;
+  EXPECT_EQ(answer_to(""), "");
+  EXPECT_EQ(answer_to("AMQ"), "");
+  EXPECT_TRUE(answer_to(kSasl).starts_with(kSasl));
+  const auto after_sasl = std::string(kSasl).append(kInit);
+  EXPECT_TRUE(answer_to(after_sasl).starts_with(kSasl));
+  // It is told why as soon as it would understand.
+  EXPECT_THAT(answer_to(std::string(after_sasl).append(kAmqp)),
+              ::testing::HasSubstr("amqp:connection:forced"));
+  EXPECT_THAT(answer_to(std::string(kAmqp).append("\x00\x00\x01"sv)),
+              ::testing::HasSubstr("amqp:connection:forced"));
+  connect("https", true);
+}
+
+TEST_F(AmqpHalfOpenTest, EndsManyOfThemAtOnce) {
+  std::vector<std::unique_ptr<BlockingClient>> peers;
+  for (int i = 0; i < 50; ++i)
+    peers.push_back(std::make_unique<BlockingClient>(server->port("amqp")));
+  for (const auto& peer : peers) {
+    peer->receive_all();
+    EXPECT_TRUE(peer->is_closed());
+  }
+  connect("https", true);
 }
 
 }  // namespace

@@ -13,12 +13,10 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "net/buffers.h"
 
 namespace doppel::net {
 namespace {
-
-// An outbox this small stays allocated between answers; a larger one is given back.
-constexpr std::size_t kOutboxKeptBytes = 512;
 
 SteadyTime steady_now() { return std::chrono::steady_clock::now(); }
 
@@ -154,7 +152,7 @@ void SocketStream::deliver(std::span<char> fresh) {
   if (state_ == State::closed) in_.clear();
   if (in_.empty() && !fresh.empty() && state_ == State::open)
     in_.assign(fresh.data(), fresh.size());
-  if (in_.empty() && in_.capacity() > kOutboxKeptBytes) in_ = std::string();
+  if (in_.empty()) empty_buffer(in_);
 }
 
 void SocketStream::resume() {
@@ -201,9 +199,8 @@ bool SocketStream::write_out() {
 
 void SocketStream::compact() {
   if (sent_ == out_.size()) {
-    out_.clear();
+    empty_buffer(out_);
     sent_ = 0;
-    if (out_.capacity() > kOutboxKeptBytes) out_ = std::string();
   } else if (sent_ > kReadBufferBytes) {
     out_.erase(0, sent_);
     sent_ = 0;

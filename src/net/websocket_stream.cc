@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "net/buffers.h"
 #include "protocol/http/serializer.h"
 #include "protocol/websocket/handshake.h"
 
@@ -87,7 +88,7 @@ void WebSocketStream::deliver(std::span<char> payload) {
     in_.assign(payload.data() + passed, payload.size() - passed);
   else
     in_.erase(0, passed);
-  if (in_.empty()) in_ = std::string();
+  if (in_.empty()) empty_buffer(in_);
 }
 
 void WebSocketStream::on_drained() {
@@ -124,7 +125,7 @@ void WebSocketStream::send() {
 void WebSocketStream::flush() {
   if (is_over_ || out_.empty()) return;
   websocket::append_frame(below_->out(), websocket::Opcode::binary, out_);
-  out_ = std::string();
+  empty_buffer(out_);
   below_->send();
 }
 
