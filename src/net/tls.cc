@@ -76,9 +76,39 @@ void set_common(SSL_CTX* context) {
   SSL_CTX_set_read_ahead(context, 1);
 }
 
-// Any chain is accepted here: self-signed device certificates are normal, and who needs proof
-// (provisioning, the hub) judges the chain against its own records.
-int accept_any(int /*preverified*/, X509_STORE_CTX* /*context*/) { return 1; }
+// Any chain is accepted here, unread: self-signed device certificates are normal, and who needs
+// proof (provisioning, the hub) judges the chain against its own records. That the peer holds the
+// leaf's key is proven all the same.
+int accept_any(X509_STORE_CTX* context, void* /*argument*/) {
+  X509_STORE_CTX_set_error(context, X509_V_OK);
+  return 1;
+}
+
+// A session ticket keeps the peer's leaf, but not what else it sent. A device that sent more must
+// do so again, or its path would end at the leaf: its ticket is marked, and not taken.
+constexpr std::string_view kSentChain = "chain";
+
+int mark_ticket(SSL* ssl, void* /*argument*/) {
+  if (sk_X509_num(SSL_get_peer_cert_chain(ssl)) <= 0) return 1;
+  SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), kSentChain.data(), kSentChain.size());
+  return 1;
+}
+
+SSL_TICKET_RETURN judge_ticket(SSL* /*ssl*/, SSL_SESSION* session, const unsigned char* /*name*/,
+                               std::size_t /*name_size*/, SSL_TICKET_STATUS status,
+                               void* /*argument*/) {
+  void* data = nullptr;
+  std::size_t size = 0;
+  switch (status) {
+    case SSL_TICKET_SUCCESS:
+    case SSL_TICKET_SUCCESS_RENEW:
+      if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size > 0)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    default:
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+}
 
 bool is_ip_address(const std::string& host) {
   std::array<unsigned char, 16> bytes{};
@@ -118,7 +148,9 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsConfig& co
   SSL_CTX_set_options(context.get(),
                       SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE);
   if (config.requests_client_certificate) {
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, accept_any);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_cert_verify_callback(context.get(), accept_any, nullptr);
+    SSL_CTX_set_session_ticket_cb(context.get(), mark_ticket, judge_ticket, nullptr);
   }
   if (config.identities.empty()) return fail(Code::invalid_argument, "no server certificate");
   for (const auto& identity : config.identities) {
