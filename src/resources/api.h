@@ -113,6 +113,10 @@ class Resources final : public store::Observer {
   std::vector<std::shared_ptr<const Document>> list(std::string_view prefix,
                                                     std::string_view type) const;
 
+  // The certificate kDefaultIssuer of a provisioning service, made with a key when it is not there
+  // yet. Errors: not_found.
+  Task<Status> ensure_issuer(std::string dps);
+
   // A document as clients may see it: secrets masked or left out, read-only members filled in.
   json::Object visible(const Document& document) const;
 

@@ -74,6 +74,10 @@ const LinkedHub* Dps::find_linked_hub(std::string_view host_name) const {
   return nullptr;
 }
 
+const CaCertificate* Dps::find_certificate(std::string_view certificate) const {
+  return named(certificates, certificate);
+}
+
 const EventHubTarget* TwinsInstance::find_endpoint(std::string_view endpoint) const {
   return named(endpoints, endpoint);
 }

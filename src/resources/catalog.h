@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "json/value.h"
+#include "security/certificate.h"
 
 namespace doppel::resources {
 
@@ -48,6 +49,19 @@ struct Policy {
 using HubPolicy = Policy<HubRight>;
 using DpsPolicy = Policy<DpsRight>;
 using EventRule = Policy<EventRight>;
+
+// A CA certificate of an IoT hub or a provisioning service (dps.md section 7).
+struct CaCertificate {
+  std::string name;
+  security::Certificate certificate;
+  bool is_verified = false;  // somebody proved to hold its key, or vouched for that
+  // Of a provisioning service's issuer (dps.md section 9): the key, PEM, secret; else empty.
+  std::string private_key{};
+  std::int32_t issued_days = 30;  // how long what it issues is valid
+};
+
+// The issuer that a provisioning service makes itself.
+inline constexpr std::string_view kDefaultIssuer = "default";
 
 // ---- IoT hubs ----
 
@@ -92,6 +106,7 @@ struct Hub {
   std::vector<std::string> consumer_groups;  // "$Default" first
   std::string event_hub_name;                // Event Hub-compatible name
 
+  std::vector<CaCertificate> certificates;  // its own, and issuers of services it is linked to
   std::string location;
   std::uint64_t generation =
       0;  // of the resource: another number when it was deleted and made again
@@ -124,11 +139,15 @@ struct Dps {
   std::vector<DpsPolicy> policies;
   std::vector<LinkedHub> linked_hubs;
   AllocationPolicy allocation_policy = AllocationPolicy::hashed;
+  std::vector<CaCertificate> certificates;
+  // Whether a group's signing certificate counts only below a verified one (dps.md section 2.3).
+  bool requires_verified_certificates = false;
   std::uint64_t generation = 0;
 
   const DpsPolicy* find_policy(std::string_view policy) const;
   const LinkedHub* find_linked_hub(
       std::string_view host_name) const;  // by any name of the hub, port ignored
+  const CaCertificate* find_certificate(std::string_view certificate) const;  // without case
 };
 
 // ---- Digital twins instances ----

@@ -2,6 +2,7 @@
 
 #include "base/encoding.h"
 #include "base/time_text.h"
+#include "resources/ca_certificate.h"
 #include "resources/connection_string.h"
 #include "resources/document.h"
 #include "resources/hosting.h"
@@ -84,8 +85,13 @@ class Builder {
     catalog_.finish();
     for_each(kHubType, [this](const Document& one) { add_hub(one); });
     for_each(kHubConsumerGroupType, [this](const Document& one) { add_hub_group(one); });
+    for_each(kHubCertificateType,
+             [this](const Document& one) { add_certificate(catalog_.hubs, one); });
     catalog_.finish();
     for_each(kDpsType, [this](const Document& one) { add_dps(one); });
+    for_each(kDpsCertificateType,
+             [this](const Document& one) { add_certificate(catalog_.dps, one); });
+    for (const Dps& dps : catalog_.dps) trust_issuers(dps);
     for_each(kTwinsType, [this](const Document& one) { add_twins(one); });
     for_each(kTwinsEndpointType, [this](const Document& one) { add_twins_endpoint(one); });
     for_each(kSiteType, [this](const Document& one) { add_site(one); });
@@ -252,6 +258,28 @@ class Builder {
       add_group(hub->consumer_groups, name_of(document));
   }
 
+  template <class T>
+  void add_certificate(std::vector<T>& owners, const Document& document) {
+    T* owner = parent_of(owners, document);
+    auto certificate = certificate_of(document.body);
+    if (owner != nullptr && certificate) owner->certificates.push_back(*std::move(certificate));
+  }
+
+  // A hub believes the certificates that a service it is linked to has issued.
+  void trust_issuers(const Dps& dps) {
+    for (const CaCertificate& issuer : dps.certificates) {
+      if (issuer.private_key.empty()) continue;
+      for (const LinkedHub& link : dps.linked_hubs) {
+        for (Hub& hub : catalog_.hubs) {
+          if (link.hub != hub.name) continue;
+          hub.certificates.push_back({.name = dps.name + "/" + issuer.name,
+                                      .certificate = issuer.certificate,
+                                      .is_verified = true});
+        }
+      }
+    }
+  }
+
   LinkedHub link_of(const json::Value& link) {
     LinkedHub linked;
     linked.connection_string = json::get_string_or(link, "connectionString", "");
@@ -291,6 +319,9 @@ class Builder {
     dps.allocation_policy = policy == "Static"       ? AllocationPolicy::static_assignment
                             : policy == "GeoLatency" ? AllocationPolicy::geo_latency
                                                      : AllocationPolicy::hashed;
+    const auto* verified = property(object_of(document), "requireVerifiedCertificates");
+    dps.requires_verified_certificates =
+        verified != nullptr && verified->is_bool() && verified->get_bool();
     dps.generation = generation_of(document.body);
     catalog_.dps.push_back(std::move(dps));
   }

@@ -57,6 +57,7 @@ Result<PutPlan> plan_put(const PutContext& context) {
   if (type == kEventSpaceRuleType || type == kEventHubRuleType) return plan_event_rule(context);
   if (type == kConsumerGroupType || type == kHubConsumerGroupType)
     return plan_consumer_group(context);
+  if (type == kHubCertificateType || type == kDpsCertificateType) return plan_certificate(context);
   if (type == kSiteType) return plan_site(context);
   if (type == kSiteConfigType) return plan_site_config(context);
   if (type == kFunctionKeyType) return plan_function_key(context);

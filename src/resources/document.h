@@ -54,6 +54,7 @@ Result<PutPlan> plan_event_space(const PutContext& context);
 Result<PutPlan> plan_event_hub(const PutContext& context);
 Result<PutPlan> plan_event_rule(const PutContext& context);
 Result<PutPlan> plan_consumer_group(const PutContext& context);
+Result<PutPlan> plan_certificate(const PutContext& context);
 Result<PutPlan> plan_site(const PutContext& context);
 Result<PutPlan> plan_site_config(const PutContext& context);
 Result<PutPlan> plan_function_key(const PutContext& context);

@@ -123,6 +123,14 @@ Result<PutPlan> plan_dps(const PutContext& context) {
   if (!(*document)["sku"].is_object()) return bad_parameter("'sku' must be an object.");
   (*document)["sku"].get_object()["tier"] = "Standard";
 
+  // Ours (dps.md section 2.3, rule 3). What a client that does not know it leaves out stays.
+  const auto* verified = property(context.body, "requireVerifiedCertificates");
+  if (verified == nullptr || verified->is_null())
+    verified = property(context.existing, "requireVerifiedCertificates");
+  if (verified != nullptr && !verified->is_bool())
+    return bad_parameter("'requireVerifiedCertificates' must be true or false.");
+  const bool requires_verified = verified != nullptr && verified->get_bool();
+
   auto policies = complete_policies(context, kPolicies, kDpsRights);
   if (!policies) return fail(std::move(policies.error()));
   auto links = complete_links(context);
@@ -137,6 +145,8 @@ Result<PutPlan> plan_dps(const PutContext& context) {
   (*properties)["authorizationPolicies"] = std::move(*policies);
   (*properties)["iotHubs"] = std::move(*links);
   (*properties)["allocationPolicy"] = *allocation;
+  properties->stable_erase("requireVerifiedCertificates");
+  if (requires_verified) (*properties)["requireVerifiedCertificates"] = true;
   (*properties)["idScope"] = text_property(context.existing, "idScope", context.new_id_scope);
   return PutPlan{.body = std::move(*document), .children = {}};
 }

@@ -33,6 +33,8 @@ constexpr Rule kRules[] = {
     {kEventHubRuleType, 1, 50, "-._", true},
     {kConsumerGroupType, 1, 50, "-._", true},
     {kHubConsumerGroupType, 1, 50, "-._", true},
+    {kHubCertificateType, 1, 64, "-._", false},
+    {kDpsCertificateType, 1, 64, "-._", false},
     {kSiteType, 2, 60, "-", true},
     {kFunctionKeyType, 1, 128, "-._", false},
 };

@@ -108,6 +108,18 @@ ResourceId Resources::hub_id(std::string_view group, std::string_view name) cons
 ResourceId Resources::dps_id(std::string_view group, std::string_view name) const {
   return ResourceId::resource(defaults_.subscription, group, kDpsType, name);
 }
+Task<Status> Resources::ensure_issuer(std::string dps) {
+  const auto now = catalog();
+  const Dps* found = now->find_dps(dps);
+  if (found == nullptr) co_return fail(Code::not_found, "there is no provisioning service " + dps);
+  auto top = ResourceId::parse(found->id);
+  if (!top) co_return fail(std::move(top.error()));
+  json::Object body{{"properties", json::Object{{"generate", true}}}};
+  auto put_one = co_await put(top->child("certificates", kDefaultIssuer), std::move(body));
+  if (!put_one) co_return fail(std::move(put_one.error()));
+  co_return Status{};
+}
+
 ResourceId Resources::twins_id(std::string_view group, std::string_view name) const {
   return ResourceId::resource(defaults_.subscription, group, kTwinsType, name);
 }

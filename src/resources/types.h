@@ -9,6 +9,9 @@ inline constexpr std::string_view kGroupType = "Microsoft.Resources/resourceGrou
 inline constexpr std::string_view kHubType = "Microsoft.Devices/IotHubs";
 inline constexpr std::string_view kHubConsumerGroupType =
     "Microsoft.Devices/IotHubs/eventHubEndpoints/ConsumerGroups";
+inline constexpr std::string_view kHubCertificateType = "Microsoft.Devices/IotHubs/certificates";
+inline constexpr std::string_view kDpsCertificateType =
+    "Microsoft.Devices/provisioningServices/certificates";
 inline constexpr std::string_view kDpsType = "Microsoft.Devices/provisioningServices";
 inline constexpr std::string_view kTwinsType = "Microsoft.DigitalTwins/digitalTwinsInstances";
 inline constexpr std::string_view kTwinsEndpointType =

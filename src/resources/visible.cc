@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/encoding.h"
+#include "resources/ca_certificate.h"
 #include "resources/catalog_builder.h"
 #include "resources/connection_string.h"
 #include "resources/document.h"
@@ -48,12 +49,14 @@ class View {
     const std::string_view type = document_.type;
     const bool is_iot = type == kHubType || type == kDpsType;
     if (is_iot) add_lower_case_members();
-    if (!is_iot) shown_.stable_erase("etag");
+    const bool is_certificate = type == kHubCertificateType || type == kDpsCertificateType;
+    if (!is_iot && !is_certificate) shown_.stable_erase("etag");
     json::Object& properties = shown_["properties"].get_object();  // after the last insertion
     if (type == kGroupType) properties["provisioningState"] = "Succeeded";
     if (type == kHubType) show_hub(properties);
     if (type == kHubConsumerGroupType) properties["name"] = name_;
     if (type == kDpsType) show_dps(properties);
+    if (is_certificate) show_certificate(properties);
     if (type == kTwinsType) show_twins(properties);
     if (type == kTwinsEndpointType) show_twins_endpoint(properties);
     if (type == kEventSpaceType) show_event_space(properties);

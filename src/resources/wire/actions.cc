@@ -1,6 +1,7 @@
 // What is asked for with POST (keys, settings, free names), and GETs that are no documents.
 #include "base/encoding.h"
 #include "errors/arm.h"
+#include "resources/ca_certificate.h"
 #include "resources/names.h"
 #include "resources/types.h"
 #include "resources/wire/arm.h"
@@ -25,6 +26,17 @@ json::Value keys_of(const json::Value& policy) {
           {"rights", json::get_string_or(policy, "rights", "")}};
 }
 
+std::unexpected<Error> etag_needed() {
+  return fail(errors::arm::kPreconditionFailed,
+              "This call needs the certificate's current etag in an If-Match header.");
+}
+
+bool is_same_etag(std::string_view if_match, std::string_view current) {
+  if (if_match.size() >= 2 && if_match.starts_with('"') && if_match.ends_with('"'))
+    if_match = if_match.substr(1, if_match.size() - 2);
+  return if_match == "*" || if_match == current;
+}
+
 std::string text_of(const Document& document, std::string_view name) {
   const auto* properties = json::find(document.body, "properties");
   return properties == nullptr ? "" : json::get_string_or(*properties, name, "");
@@ -45,6 +57,8 @@ Task<Result<http::Response>> Arm::action(ArmCall call) {
     co_return json_response(200, body);
   }
   if (name == "regeneratekeys") co_return co_await regenerate_keys(std::move(call));
+  if (name == "generateverificationcode" || name == "verify")
+    co_return co_await certificate_action(std::move(call));
   if (name == "listkeys") co_return list_keys(call);
   if (name == "list" && call.size() == 11 && call.is(8, "config")) {
     auto id = id_of(call, 10);
@@ -53,6 +67,39 @@ Task<Result<http::Response>> Arm::action(ArmCall call) {
   }
   co_return fail(errors::arm::kNotFound,
                  "There is no action '" + name.substr(0, 64) + "' at this address.");
+}
+
+// .../certificates/C/generateVerificationCode and .../certificates/C/verify. Every call changes the
+// etag, and only the call that makes a code shows it.
+Task<Result<http::Response>> Arm::certificate_action(ArmCall call) {
+  auto id = id_of(call, call.size() - 1);
+  if (!id) co_return fail(std::move(id.error()));
+  if (id->type() != kHubCertificateType && id->type() != kDpsCertificateType)
+    co_return fail(errors::arm::kNotFound);
+  const std::string if_match(call.request.headers.get_or("if-match", ""));
+  if (if_match.empty()) co_return etag_needed();
+  auto found = resources_.get(*id);
+  if (!found) co_return fail(std::move(found.error()));
+  const json::Value& document = (*found)->body;
+  // Of the state that was read, whatever a "*" would allow.
+  const std::string current = json::get_string_or(document, "etag", "");
+  json::Object body;
+  if (call.is(call.size() - 1, "verify")) {
+    auto given = json::parse(call.request.body);
+    const std::string proof = given ? json::get_string_or(*given, "certificate", "") : "";
+    auto proven = verified(document, proof, resources_.clock().now());
+    if (!proven) co_return fail(std::move(proven.error()));
+    body = *std::move(proven);
+  } else {
+    body = with_verification_code(document, resources_.random());
+  }
+  if (!is_same_etag(if_match, current)) co_return fail(errors::arm::kPreconditionFailed);
+  auto put = co_await resources_.put(*id, std::move(body), current);
+  if (!put) co_return fail(std::move(put.error()));
+  json::Object shown = resources_.visible(*put->document);
+  const std::string code = text_of(*put->document, "verificationCode");
+  if (!code.empty()) shown["properties"].get_object()["verificationCode"] = code;
+  co_return json_response(200, shown);
 }
 
 // .../config/appsettings with its values. Other kinds of configuration exist only as empty ones.

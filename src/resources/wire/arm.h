@@ -63,6 +63,7 @@ class Arm {
   Result<http::Response> list_keys(const ArmCall& call) const;
   Result<http::Response> rule_keys(const ResourceId& rule) const;
   Task<Result<http::Response>> regenerate_keys(ArmCall call);
+  Task<Result<http::Response>> certificate_action(ArmCall call);
   Result<http::Response> site_keys(const ArmCall& call) const;
   Result<http::Response> name_availability(const ArmCall& call) const;
   Task<Result<http::Response>> hub_stats(ArmCall call);

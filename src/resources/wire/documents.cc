@@ -296,6 +296,11 @@ Task<Result<http::Response>> Arm::put_document(ArmCall call, ResourceId id) {
 
 Task<Result<http::Response>> Arm::delete_document(ArmCall call, ResourceId id) {
   std::string if_match(call.request.headers.get_or("if-match", ""));
+  const std::string type = id.type();
+  if (if_match.empty() && (type == kHubCertificateType || type == kDpsCertificateType)) {
+    co_return fail(errors::arm::kPreconditionFailed,
+                   "Deleting a certificate needs its current etag in an If-Match header.");
+  }
   auto removed = co_await resources_.remove(id, std::move(if_match));
   if (removed) co_return http::Response::empty(id.is_group() ? 200 : 204);
   // Deleting what is not there has the wished-for result; only a group's absence is an error.
