@@ -26,11 +26,9 @@
 #include "events/api.h"
 #include "json/value.h"
 #include "resources/api.h"
+#include "security/certificate.h"
 #include "store/store.h"
 #include "store/transaction.h"
-
-// OpenSSL's certificate, opaque here.
-struct x509_st;
 
 namespace doppel::hub {
 
@@ -134,10 +132,10 @@ class DeviceConnection {
   virtual void push_desired(const std::string& body, std::int64_t version) = 0;
 };
 
-// Proof presented by a device; exactly one of the two is set.
+// Proof presented by a device. A token is judged before certificates: devices may hold both.
 struct DeviceProof {
   std::string sas_token{};
-  x509_st* certificate = nullptr;  // leaf, from the handshake
+  std::shared_ptr<const security::PresentedChain> certificates{};  // null: none
 };
 struct DeviceGrant {
   Identity identity{};

@@ -1,15 +1,15 @@
 // Who a device is: SAS tokens of its own keys or of a policy with DeviceConnect, certificates by
-// thumbprint. Refusals look alike on the wire; the message of the error tells the operator which it
-// was.
+// thumbprint or by a CA of the hub. Refusals look alike on the wire; the message of the error tells
+// the operator which it was.
 #include <fmt/core.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 
 #include "base/encoding.h"
 #include "errors/hub.h"
 #include "hub/hubs.h"
 #include "hub/identity_record.h"
+#include "hub/identity_rules.h"
 #include "hub/keys.h"
+#include "security/certificate_path.h"
 #include "security/sas.h"
 
 namespace doppel::hub {
@@ -28,13 +28,6 @@ std::string auth_method(std::string_view scope, std::string_view type) {
 
 std::string_view own_scope(const Identity& identity) {
   return identity.module_id.empty() ? "device" : "module";
-}
-
-std::string fingerprint(const X509* certificate, const EVP_MD* digest) {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (X509_digest(certificate, digest, bytes, &size) != 1) return {};
-  return hex_encode({reinterpret_cast<const char*>(bytes), size});
 }
 
 bool covers_identity(const security::SasResource& granted, const Identity& identity) {
@@ -59,27 +52,65 @@ bool answers_to(const resources::Hub& hub, std::string_view host) {
   return false;
 }
 
-Result<DeviceGrant> verify_certificate(const Identity& identity, const X509* certificate) {
+DeviceGrant by_certificate(const Identity& identity) {
+  return {.identity = identity,
+          .expires = std::nullopt,
+          .auth_method = auth_method(own_scope(identity), "x509")};
+}
+
+Result<DeviceGrant> verify_thumbprint(const Identity& identity,
+                                      const security::Certificate& certificate) {
   const auto& authentication = identity.authentication;
-  if (authentication.type != AuthenticationType::self_signed) {
-    return refuse(fmt::format("a certificate was shown, but the identity has type '{}'",
-                              static_cast<int>(authentication.type)));
-  }
-  const auto sha1 = fingerprint(certificate, EVP_sha1());
-  const auto sha256 = fingerprint(certificate, EVP_sha256());
+  const auto sha1 = certificate.sha1();
+  const auto& sha256 = certificate.sha256();
   for (const auto* wanted :
        {&authentication.primary_thumbprint, &authentication.secondary_thumbprint}) {
     if (wanted->empty()) continue;
-    if (equal_ignoring_case(*wanted, sha1) || equal_ignoring_case(*wanted, sha256)) {
-      return DeviceGrant{.identity = identity,
-                         .expires = std::nullopt,
-                         .auth_method = auth_method(own_scope(identity), "x509")};
-    }
+    if (equal_ignoring_case(*wanted, sha1) || equal_ignoring_case(*wanted, sha256))
+      return by_certificate(identity);
   }
   return refuse(fmt::format(
       "Thumbprint does not match configuration: Thumbprint: SHA1Hash={}, SHA2Hash={}; "
       "Configuration: PrimaryThumbprint={}, SecondaryThumbprint={}",
       sha1, sha256, authentication.primary_thumbprint, authentication.secondary_thumbprint));
+}
+
+// The leaf's common name is the device (a module's "device/module"), and its path leads to a
+// verified certificate of the hub (iot-hub.md section 4.2).
+Result<DeviceGrant> verify_authority(const resources::Hub* hub, const Identity& identity,
+                                     const security::PresentedChain& shown, TimePoint now) {
+  std::string wanted = identity.device_id.str();
+  if (!identity.module_id.empty()) wanted += "/" + identity.module_id.str();
+  const auto name = shown.leaf.common_name();
+  if (name != wanted) {
+    return refuse(fmt::format("the certificate's common name is '{}', not '{}'",
+                              name.value_or("(none)"), wanted));
+  }
+  std::vector<security::Certificate> anchors;
+  if (hub != nullptr) {
+    for (const auto& one : hub->certificates) {
+      if (one.is_verified) anchors.push_back(one.certificate);
+    }
+  }
+  if (anchors.empty()) return refuse("the hub has no verified certificate");
+  auto path = security::verify_path(shown.leaf, shown.others, anchors, now);
+  if (!path) return refuse(path.error().text);
+  return by_certificate(identity);
+}
+
+Result<DeviceGrant> verify_certificates(const resources::Hub* hub, const Identity& identity,
+                                        const security::PresentedChain& shown, TimePoint now) {
+  switch (identity.authentication.type) {
+    case AuthenticationType::self_signed:
+      return verify_thumbprint(identity, shown.leaf);
+    case AuthenticationType::certificate_authority:
+      return verify_authority(hub, identity, shown, now);
+    case AuthenticationType::sas:
+    case AuthenticationType::none:
+      break;
+  }
+  return refuse(fmt::format("a certificate was shown, but the identity has type '{}'",
+                            to_string(identity.authentication.type)));
 }
 
 }  // namespace
@@ -125,7 +156,11 @@ Task<Result<DeviceGrant>> HubService::authenticate(HubName hub, DeviceId device,
 Result<DeviceGrant> HubService::verify_proof(const HubName& hub, const Identity& identity,
                                              const DeviceProof& proof) const {
   if (!proof.sas_token.empty()) return verify_token(hub, identity, proof.sas_token);
-  if (proof.certificate != nullptr) return verify_certificate(identity, proof.certificate);
+  if (proof.certificates) {
+    const auto catalog = parts_.catalog();
+    return verify_certificates(catalog->find_hub(hub.view()), identity, *proof.certificates,
+                               parts_.clock.now());
+  }
   return refuse("neither a token nor a certificate was shown");
 }
 

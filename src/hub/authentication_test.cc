@@ -4,6 +4,7 @@
 
 #include "errors/hub.h"
 #include "hub/hub_fixture.h"
+#include "security/certificate_testing.h"
 
 namespace doppel::hub {
 namespace {
@@ -160,7 +161,7 @@ std::string thumbprint(X509* certificate, const EVP_MD* digest) {
 TEST_F(AuthenticationTest, CertificatesOpenByEitherThumbprint) {
   const auto good = self_signed(), bad = self_signed();
   const auto with_certificate = [&](X509* certificate) {
-    const DeviceProof proof{.certificate = certificate};
+    const DeviceProof proof{.certificates = security::presented(certificate, nullptr)};
     return run(hubs.authenticate(hub, DeviceId("d1"), ModuleId(), proof));
   };
   for (const auto* digest : {EVP_sha1(), EVP_sha256()}) {
@@ -181,6 +182,54 @@ TEST_F(AuthenticationTest, CertificatesOpenByEitherThumbprint) {
   }
   make_device("d1");
   expect_refused(with_certificate(good.get()), "the identity has type");
+}
+
+TEST_F(AuthenticationTest, CertificatesOpenByAVerifiedCaOfTheHub) {
+  using security::testing::ca;
+  using security::testing::issue;
+  using security::testing::leaf;
+  const auto root = issue(ca("Root"));
+  const auto middle = issue(ca("Middle"), &root);
+  const auto device = issue(leaf("d1"), &middle).certificate;
+  Identity wanted{.device_id = DeviceId("d1")};
+  wanted.authentication.type = AuthenticationType::certificate_authority;
+  ASSERT_TRUE(run(hubs.create_identity(hub, wanted)));
+  wanted.module_id = ModuleId("m1");
+  ASSERT_TRUE(run(hubs.create_identity(hub, wanted)));
+
+  const auto authenticate = [&](const security::Certificate& shown,
+                                std::vector<security::Certificate> others = {},
+                                std::string module = {}) {
+    const DeviceProof proof{.certificates = security::testing::shown(shown, std::move(others))};
+    return run(hubs.authenticate(hub, DeviceId("d1"), ModuleId(module), proof));
+  };
+  const auto trust = [&](const security::Certificate& one, bool is_verified) {
+    auto changed = default_hub();
+    changed.certificates = {{.name = "ca", .certificate = one, .is_verified = is_verified}};
+    set_catalog(std::move(changed));
+  };
+  expect_refused(authenticate(device, {middle.certificate}), "no verified certificate");
+  trust(root.certificate, false);
+  expect_refused(authenticate(device, {middle.certificate}), "no verified certificate");
+  trust(root.certificate, true);
+  const auto grant = authenticate(device, {middle.certificate});
+  ASSERT_TRUE(grant) << grant.error().message;
+  EXPECT_THAT(grant->auth_method, HasSubstr(R"("type":"x509")"));
+  expect_refused(authenticate(device), "issuer 'CN=Middle'");
+  expect_refused(authenticate(issue(leaf("D1"), &middle).certificate, {middle.certificate}),
+                 "common name is 'D1', not 'd1'");
+  auto expired = leaf("d1");
+  expired.not_after_s = 1'700'000'000;
+  expect_refused(authenticate(issue(expired, &middle).certificate, {middle.certificate}),
+                 "expired at");
+  expect_refused(authenticate(issue(leaf("d1")).certificate), "issuer 'CN=d1'");
+  // A module's own certificate, not its device's.
+  EXPECT_TRUE(authenticate(issue(leaf("d1/m1"), &middle).certificate, {middle.certificate}, "m1"));
+  expect_refused(authenticate(device, {middle.certificate}, "m1"), "not 'd1/m1'");
+  trust(middle.certificate, true);
+  EXPECT_TRUE(authenticate(device)) << "a verified intermediate is enough";
+  trust(issue(ca("Root")).certificate, true);
+  expect_refused(authenticate(device, {middle.certificate, root.certificate}), "");
 }
 
 // ---- Connections ----

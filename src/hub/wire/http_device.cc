@@ -79,11 +79,14 @@ class Routes {
     const auto catalog = hubs_.catalog();
     const DeviceId device(request.param("device"));
     const ModuleId module(request.param("module"));
-    auto* certificate = request.peer != nullptr ? request.peer->client_certificate : nullptr;
+    const auto certificates =
+        token.empty() && request.peer != nullptr
+            ? security::presented(request.peer->client_certificate, request.peer->client_chain)
+            : nullptr;
     Error last{.code = Code::unauthenticated, .message = "no hub has this host name"};
     for (const auto* hub : catalog->find_hubs_by_host(host)) {
       const HubName name = hub->name;
-      DeviceProof proof{.sas_token = token, .certificate = token.empty() ? certificate : nullptr};
+      DeviceProof proof{.sas_token = token, .certificates = certificates};
       auto grant = co_await hubs_.authenticate(name, device, module, std::move(proof));
       if (grant) co_return Caller{.hub = name, .grant = std::move(*grant)};
       last = std::move(grant.error());

@@ -62,11 +62,12 @@ mqtt::ConnectAnswer MqttService::refuse(mqtt::ConnectReturn code, const MqttUser
 Task<Result<std::pair<HubName, DeviceGrant>>> MqttService::authenticate(
     MqttUserName name, std::string password, const mqtt::PeerInfo& peer) {
   const auto catalog = hubs_.catalog();
+  const auto certificates =
+      password.empty() ? security::presented(peer.client_certificate, peer.client_chain) : nullptr;
   Error last{.code = Code::unauthenticated, .message = "no hub has this host name"};
   // Hubs may share a host name: the one that knows the device and its proof is meant.
   for (const auto* hub : catalog->find_hubs_by_host(name.host)) {
-    DeviceProof proof{.sas_token = password,
-                      .certificate = password.empty() ? peer.client_certificate : nullptr};
+    DeviceProof proof{.sas_token = password, .certificates = certificates};
     const HubName hub_name = hub->name;
     auto grant = co_await hubs_.authenticate(hub_name, name.device, name.module, std::move(proof));
     if (grant) co_return std::pair(hub_name, std::move(*grant));
