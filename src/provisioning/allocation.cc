@@ -81,7 +81,7 @@ Result<const resources::LinkedHub*> choose_hub(const Enrollment& enrollment,
 }
 
 json::Object allocation_request(const Enrollment& enrollment, const RegistrationId& id,
-                                const Registration* current,
+                                const json::Object& proof, const Registration* current,
                                 const std::optional<json::Value>& payload,
                                 const std::vector<const resources::LinkedHub*>& hubs) {
   json::Object shown = to_json(enrollment, ShowKeys::hide);
@@ -100,7 +100,7 @@ json::Object allocation_request(const Enrollment& enrollment, const Registration
     context["currentIotHubHostName"] = current->assigned_hub;
     context["currentDeviceId"] = current->device_id.str();
   }
-  context["symmetricKey"] = json::Object();
+  for (const auto& member : proof) context[member.key()] = member.value();
   if (payload && !payload->is_null() &&
       (!enrollment.webhook || enrollment.webhook->api_version >= kPayloadSinceVersion)) {
     context["payload"] = *payload;

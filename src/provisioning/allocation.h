@@ -56,9 +56,10 @@ Task<Result<functions::AllocationAnswer>> call_webhook(WebhookClient& client, co
 // Reads the body of an answer with status 200. Errors: AllocationFailed.
 Result<functions::AllocationAnswer> read_allocation_answer(std::string_view body);
 
-// ---- The request, for webhooks and built-in functions alike. ----
+// ---- The request, for webhooks and built-in functions alike. `proof` is how the device proved
+// itself, as deviceRuntimeContext tells it (Proven::runtime_context). ----
 json::Object allocation_request(const Enrollment& enrollment, const RegistrationId& id,
-                                const Registration* current,
+                                const json::Object& proof, const Registration* current,
                                 const std::optional<json::Value>& payload,
                                 const std::vector<const resources::LinkedHub*>& hubs);
 

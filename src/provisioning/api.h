@@ -25,6 +25,7 @@ class Provisioning {
     hub::Hubs& hubs;
     functions::Functions& functions;
     WebhookClient& webhooks;
+    Issuance::EnsureIssuer ensure_issuer;
   };
   explicit Provisioning(Deps deps);
 

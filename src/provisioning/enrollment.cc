@@ -83,29 +83,27 @@ Status read_symmetric_keys(const Value& attestation, const Enrollment* stored, E
   return {};
 }
 
-// X.509 and TPM entries are kept in shape; devices cannot prove themselves by them yet, but a
-// disabled entry of any type blocks its device (dps.md section 5).
-Status read_other_attestation(const Value& attestation, const Enrollment* stored,
-                              Enrollment& made) {
-  const std::string_view name = to_string(made.attestation);
-  const Value* detail = find_set(attestation, name);
+// TPM entries are kept in shape; devices cannot prove themselves by them yet, but a disabled entry
+// of any type blocks its device (dps.md section 5).
+Status read_tpm(const Value& attestation, Enrollment& made) {
+  const Value* detail = find_set(attestation, "tpm");
   if (detail == nullptr || !detail->is_object()) {
-    return invalid(fmt::format("attestation.{0} must be an object when the type is {0}", name));
+    return invalid("attestation.tpm must be an object when the type is tpm");
   }
-  if (made.attestation == AttestationType::tpm &&
-      json::get_string_or(*detail, "endorsementKey", "").empty()) {
+  if (json::get_string_or(*detail, "endorsementKey", "").empty()) {
     return invalid("attestation.tpm.endorsementKey is required");
   }
   made.attestation_detail = detail->get_object();
-  const bool holds_certificate = json::write(*detail).contains("\"certificate\":\"") ||
-                                 find_set(*detail, "caReferences") != nullptr;
-  if (made.attestation == AttestationType::x509 && !holds_certificate) {
-    // A reader gets only `info`, and writes that back: what is stored stays.
-    if (stored == nullptr || stored->attestation != AttestationType::x509) {
-      return invalid("attestation.x509 holds no certificate");
-    }
-    made.attestation_detail = stored->attestation_detail;
-  }
+  return {};
+}
+
+Status read_x509_member(const Value& attestation, const Enrollment* stored, Enrollment& made) {
+  const Value empty = Object();
+  const Value* member = find_set(attestation, "x509");
+  auto read = read_x509(member != nullptr ? *member : empty, made.kind == EnrollmentKind::group,
+                        stored != nullptr && stored->x509 ? &*stored->x509 : nullptr);
+  if (!read) return fail(std::move(read.error()));
+  made.x509 = *std::move(read);
   return {};
 }
 
@@ -123,12 +121,12 @@ Status read_attestation(const Value& body, const Enrollment* stored, Enrollment&
   }
   if (equal_ignoring_case(*type, "x509")) {
     made.attestation = AttestationType::x509;
-    return read_other_attestation(*attestation, stored, made);
+    return read_x509_member(*attestation, stored, made);
   }
   if (equal_ignoring_case(*type, "tpm")) {
     if (made.kind == EnrollmentKind::group) return invalid("a group cannot be attested by TPM");
     made.attestation = AttestationType::tpm;
-    return read_other_attestation(*attestation, stored, made);
+    return read_tpm(*attestation, made);
   }
   return invalid("attestation.type must be symmetricKey, x509 or tpm");
 }
@@ -311,6 +309,14 @@ std::optional<AllocationPolicy> parse_allocation_policy(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<AttestationType> parse_attestation_type(std::string_view text) {
+  for (const auto type : {AttestationType::none, AttestationType::symmetric_key,
+                          AttestationType::x509, AttestationType::tpm}) {
+    if (equal_ignoring_case(text, to_string(type))) return type;
+  }
+  return std::nullopt;
+}
+
 Result<Enrollment> parse_enrollment(EnrollmentKind kind, std::string_view id, const Value& body,
                                     const Enrollment* stored,
                                     const std::vector<std::string>& linked_hubs, Random& random) {
@@ -337,6 +343,8 @@ json::Object attestation_json(const Enrollment& enrollment, ShowKeys show) {
       keys["secondaryKey"] = enrollment.keys.secondary;
       attestation["symmetricKey"] = std::move(keys);
     }
+  } else if (enrollment.x509) {
+    attestation[type] = x509_json(*enrollment.x509, show == ShowKeys::show);
   } else {
     attestation[type] = enrollment.attestation_detail;
   }

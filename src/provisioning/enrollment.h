@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "json/value.h"
+#include "provisioning/x509_attestation.h"
 
 namespace doppel::provisioning {
 
@@ -47,8 +48,9 @@ struct Enrollment {
   std::string id;         // registrationId or enrollmentGroupId, as spelled when it was made
   std::string device_id;  // individual only; empty: the registration ID
   AttestationType attestation = AttestationType::symmetric_key;
-  SymmetricKeys keys;               // with symmetric_key
-  json::Object attestation_detail;  // with x509 and tpm: the member of that name, as given
+  SymmetricKeys keys;                   // with symmetric_key
+  std::optional<X509Attestation> x509;  // with x509
+  json::Object attestation_detail;      // with tpm: the member of that name, as given
   bool enabled = true;
   bool iot_edge = false;
   std::optional<json::Object> initial_twin;  // {"tags":{},"properties":{"desired":{}}}
@@ -74,12 +76,13 @@ std::string make_key(Random& random);
 std::string_view to_string(AllocationPolicy policy);
 std::string_view to_string(AttestationType type);
 std::optional<AllocationPolicy> parse_allocation_policy(std::string_view text);  // any case
+std::optional<AttestationType> parse_attestation_type(std::string_view text);    // any case
 
 // Reads the body of a PUT. `id` is the path's; `stored` the current entry or null: keys that are
-// absent or empty keep what is stored, since clients read an entry (keys hidden) and write it back;
-// without stored ones they are generated. `linked_hubs` are the host names that may be named.
-// Etag and dates are left for the caller. Errors: InvalidEnrollment with a text that names the
-// member and the rule.
+// absent or empty, and certificates given by their info, keep what is stored, since clients read an
+// entry (keys hidden) and write it back; without stored ones they are generated. `linked_hubs` are
+// the host names that may be named. Etag and dates are left for the caller. Errors:
+// InvalidEnrollment with a text that names the member and the rule.
 Result<Enrollment> parse_enrollment(EnrollmentKind kind, std::string_view id,
                                     const json::Value& body, const Enrollment* stored,
                                     const std::vector<std::string>& linked_hubs, Random& random);

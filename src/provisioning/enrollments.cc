@@ -1,11 +1,13 @@
 #include "provisioning/enrollments.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 
 #include "base/encoding.h"
 #include "errors/dps.h"
+#include "provisioning/certificate_index.h"
 #include "provisioning/keys.h"
 
 namespace doppel::provisioning {
@@ -13,6 +15,36 @@ namespace {
 
 std::string group_count_key(std::string_view instance) {
   return store::key({kSpace, to_lower(instance), "group-count"});
+}
+
+// CA references and credential policy are certificates of the service, or no device could ever come
+// by them. One that the entry had before may be gone since; leaving it in place is no new mistake.
+Status check_references(const resources::Dps& instance, const Enrollment& made,
+                        const Enrollment* before) {
+  const std::string& policy = made.credential_policy;
+  const bool is_new = before == nullptr || before->credential_policy != policy;
+  if (is_new && !policy.empty() && !equal_ignoring_case(policy, resources::kDefaultIssuer)) {
+    const auto* issuer = instance.find_certificate(policy);
+    if (issuer == nullptr || issuer->private_key.empty()) {
+      return fail(errors::dps::kInvalidEnrollment,
+                  fmt::format("credentialPolicyName must be 'default' or a certificate of this "
+                              "provisioning service with a private key, not '{}'",
+                              policy));
+    }
+  }
+  if (!made.x509) return {};
+  const auto known =
+      before != nullptr && before->x509 ? before->x509->references() : std::vector<std::string>();
+  for (const std::string& name : made.x509->references()) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    if (instance.find_certificate(name) == nullptr) {
+      return fail(errors::dps::kInvalidEnrollment,
+                  fmt::format("attestation.x509.caReferences names {}, which is no certificate of "
+                              "this provisioning service",
+                              name));
+    }
+  }
+  return {};
 }
 
 std::string_view without_quotes(std::string_view etag) {
@@ -114,6 +146,9 @@ Task<Result<json::Object>> Enrollments::put_in(store::Transaction& tx,
     auto counted = co_await count_groups(tx, instance->name, +1);
     if (!counted) co_return fail(std::move(counted.error()));
   }
+  if (auto known = check_references(*instance, *made, current.get()); !known)
+    co_return fail(known.error());
+  stage_certificates(tx, instance->name, current.get(), &*made);
   tx.put(key, deps_.codec.encode(key, *made));
   co_return to_json(*made, ShowKeys::show);
 }
@@ -152,17 +187,17 @@ Task<Result<bool>> Enrollments::remove_in(store::Transaction& tx,
   auto stored = co_await tx.get(key);
   if (!stored) co_return fail(std::move(stored.error()));
   if (!*stored) co_return fail(errors::dps::kEnrollmentNotFound);
-  if (!arguments->if_match.empty()) {
-    auto current = deps_.codec.decode(arguments->kind, key, **stored);
-    if (!current) co_return fail(std::move(current.error()));
-    if (!etag_matches(arguments->if_match, (*current)->etag)) {
-      co_return fail(errors::dps::kEtagMismatch);
-    }
+  auto current = deps_.codec.decode(arguments->kind, key, **stored);
+  // A damaged entry can be removed, unless its etag is asked for.
+  if (!current && !arguments->if_match.empty()) co_return fail(std::move(current.error()));
+  if (current && !etag_matches(arguments->if_match, (*current)->etag)) {
+    co_return fail(errors::dps::kEtagMismatch);
   }
   if (arguments->kind == EnrollmentKind::group) {
     auto counted = co_await count_groups(tx, arguments->instance->name, -1);
     if (!counted) co_return fail(std::move(counted.error()));
   }
+  if (current) stage_certificates(tx, arguments->instance->name, current->get(), nullptr);
   tx.erase(key);
   co_return true;
 }

@@ -57,15 +57,34 @@ Result<SymmetricKeys> verify_derived(const security::SasToken& token, const Symm
   return keys;
 }
 
+// By keys: the device's own, or those derived for it.
+Proven proven_by_keys(std::shared_ptr<const Enrollment> enrollment, std::string key,
+                      std::string stored, SymmetricKeys keys) {
+  return {.enrollment = std::move(enrollment),
+          .key = std::move(key),
+          .stored = std::move(stored),
+          .authentication = {.type = hub::AuthenticationType::sas,
+                             .primary_key = std::move(keys.primary),
+                             .secondary_key = std::move(keys.secondary)},
+          .runtime_context = json::Object{{"symmetricKey", json::Object()}}};
+}
+
 }  // namespace
 
 Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof proof) const {
   if (!is_valid_registration_id(id.view())) co_return refuse("not a registration ID");
-  if (proof.sas_token.empty()) {
-    co_return refuse(proof.has_certificate ? "X.509 attestation is not supported yet"
-                                           : "no proof was presented");
+  if (!proof.sas_token.empty()) {
+    co_return co_await prove_by_token(instance, id, std::move(proof.sas_token));
   }
-  auto token = security::parse_sas(proof.sas_token);
+  if (proof.certificates) {
+    co_return co_await prove_by_certificate(instance, id, std::move(proof.certificates));
+  }
+  co_return refuse("no proof was presented");
+}
+
+Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id,
+                                            std::string text) const {
+  auto token = security::parse_sas(text);
   if (!token) co_return refuse(token.error().message);
   if (auto good = check_token(*token, *instance, id.view()); !good) co_return fail(good.error());
 
@@ -84,7 +103,9 @@ Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof p
   if (auto verified = verify(*token, (*enrollment)->keys, clock_.now()); !verified) {
     co_return refuse(fmt::format("individual enrollment: {}", verified.error().message));
   }
-  co_return Proven{*enrollment, std::move(key), **std::move(stored), (*enrollment)->keys};
+  SymmetricKeys keys = (*enrollment)->keys;
+  co_return proven_by_keys(*std::move(enrollment), std::move(key), **std::move(stored),
+                           std::move(keys));
 }
 
 Task<Result<Proven>> Prover::prove_by_group(Instance instance, RegistrationId id,
@@ -109,7 +130,8 @@ Task<Result<Proven>> Prover::prove_by_group(Instance instance, RegistrationId id
       if ((*group)->attestation == AttestationType::symmetric_key) {
         auto keys = verify_derived(token, (*group)->keys, id.view(), now);
         if (keys) {
-          co_return Proven{*group, std::move(first_key), **std::move(stored), *std::move(keys)};
+          co_return proven_by_keys(*group, std::move(first_key), **std::move(stored),
+                                   *std::move(keys));
         }
       }
     }
@@ -126,7 +148,8 @@ Task<Result<Proven>> Prover::prove_by_group(Instance instance, RegistrationId id
     if ((*group)->attestation != AttestationType::symmetric_key) continue;
     auto keys = verify_derived(token, (*group)->keys, id.view(), now);
     if (keys) {
-      co_return Proven{*group, std::move(entry.key), std::move(entry.value), *std::move(keys)};
+      co_return proven_by_keys(*group, std::move(entry.key), std::move(entry.value),
+                               *std::move(keys));
     }
     reason = fmt::format("no enrollment group's key made the token: {}", keys.error().message);
   }

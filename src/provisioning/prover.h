@@ -1,5 +1,10 @@
 // Who is this device, and may it provision? Finds the enrollment that covers a registration ID and
 // checks the proof against it (dps.md sections 2 and 5).
+//
+// Of certificates: the leaf's common name is the registration ID. An individual enrollment holds
+// the leaf itself. Otherwise groups are asked, from the certificate nearest to the leaf up to the
+// root, over what the device sent and what is stored; the first one found decides, even when it is
+// disabled. A disabled entry of any kind that names a certificate of the path blocks the device.
 #pragma once
 
 #include <memory>
@@ -9,8 +14,10 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "hub/api.h"
 #include "provisioning/enrollment_codec.h"
 #include "resources/catalog.h"
+#include "security/certificate.h"
 #include "security/sas.h"
 #include "store/store.h"
 
@@ -19,10 +26,10 @@ namespace doppel::provisioning {
 // The instance a device talks to; keeps its catalog alive.
 using Instance = std::shared_ptr<const resources::Dps>;
 
-// Exactly one of the two is set.
+// What a device shows. A token is judged before certificates: devices may hold both.
 struct Proof {
-  std::string sas_token;
-  bool has_certificate = false;  // X.509 attestation is not built yet: it is refused, and logged
+  std::string sas_token{};
+  std::shared_ptr<const security::PresentedChain> certificates{};  // null: none
 };
 
 // A proven device with the enrollment that admits it, enabled or not. `stored` is the entry as it
@@ -31,7 +38,8 @@ struct Proven {
   std::shared_ptr<const Enrollment> enrollment;
   std::string key;
   std::string stored;
-  SymmetricKeys device_keys;  // what the hub will know the device by
+  hub::Authentication authentication;  // what the hub will know the device by
+  json::Object runtime_context;        // its part of deviceRuntimeContext: {"symmetricKey":{}}
 };
 
 // Groups of one instance. Each costs two to four HMACs for a device that no other has admitted yet;
@@ -48,9 +56,14 @@ class Prover {
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
 
  private:
+  Task<Result<Proven>> prove_by_token(Instance instance, RegistrationId id, std::string text) const;
   Task<Result<Proven>> prove_by_group(Instance instance, RegistrationId id,
                                       security::SasToken token,
                                       std::shared_ptr<const store::Snapshot> snapshot) const;
+  // prover_x509.cc
+  using Certificates = std::shared_ptr<const security::PresentedChain>;
+  Task<Result<Proven>> prove_by_certificate(Instance instance, RegistrationId id,
+                                            Certificates shown) const;
 
   store::Store& store_;
   const EnrollmentCodec& codec_;

@@ -22,7 +22,8 @@ Provisioning::Provisioning(Deps deps)
                                  .catalog = deps_.catalog,
                                  .hubs = deps_.hubs,
                                  .functions = deps_.functions,
-                                 .webhooks = deps_.webhooks}),
+                                 .webhooks = deps_.webhooks,
+                                 .ensure_issuer = deps_.ensure_issuer}),
       enrollments_(Enrollments::Deps{
           .store = deps_.store, .clock = deps_.clock, .random = deps_.random, .codec = codec_}) {}
 

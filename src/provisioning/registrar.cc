@@ -50,6 +50,16 @@ std::int64_t error_code(const Error& error) {
                                           : error.service->http_status * 1000;
 }
 
+// Whether an operation that was joined gives the certificate that this request asks for.
+bool answers(const Outcome& outcome, const security::CertificateRequest& csr) {
+  if (outcome.status != OutcomeStatus::assigned) return true;
+  const auto* chain = outcome.state.if_contains("issuedCertificateChain");
+  if (chain == nullptr) return false;
+  const json::Value& first = chain->get_array().front();
+  const auto leaf = security::Certificate::parse(json::view(first.get_string()));
+  return leaf && csr.has_key_of(*leaf);
+}
+
 metrics::Counter& finished_counter(OutcomeStatus status) {
   constexpr std::string_view kName = "doppel_provisioning_registrations_total";
   constexpr std::string_view kHelp = "Registrations that came to an end";
@@ -78,7 +88,8 @@ const ServiceError kBeginAgain{.name = "BeginAgain",
 Registrar::Registrar(Deps deps)
     : deps_(std::move(deps)),
       prover_(deps_.store, deps_.codec, deps_.clock),
-      operations_(deps_.clock, deps_.random) {}
+      operations_(deps_.clock, deps_.random),
+      issuance_(deps_.catalog, deps_.ensure_issuer, deps_.clock, deps_.random) {}
 
 Task<Result<Proven>> Registrar::prove(Instance instance, RegistrationId id, Proof proof) const {
   return prover_.prove(std::move(instance), std::move(id), std::move(proof));
@@ -89,6 +100,11 @@ Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request
   auto proven = co_await prover_.prove(request.instance, request.id, request.proof);
   if (!proven) co_return fail(std::move(proven.error()));
 
+  if (request.csr && proven->enrollment->enabled && proven->enrollment->credential_policy.empty()) {
+    co_return fail(errors::dps::kBadRequest,
+                   "a signing request needs an enrollment with a credentialPolicyName");
+  }
+  const auto csr = request.csr;
   auto begun = operations_.begin_or_join(subject_of(*request.instance, request.id));
   if (!begun) co_return fail(std::move(begun.error()));
   const std::shared_ptr<Operation> operation = begun->operation;
@@ -106,6 +122,10 @@ Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request
   }
   auto result = operation->result();
   if (!*result) co_return fail(std::move(result->error()));
+  if (csr && !answers(**result, *csr)) {
+    co_return fail(errors::dps::kThrottled,
+                   "a registration with another signing request, or with none, was under way");
+  }
   co_return OperationStatus{operation->id(), **std::move(result), 0};
 }
 
@@ -187,11 +207,12 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
     }
     auto assigned = co_await attempt(job);
     if (assigned) {
+      json::Object state = assigned_state(*job, *assigned);
       log::info("provisioning.assigned", {{"tracking_id", job->request.tracking_id},
                                           {"registration_id", job->request.id.view()},
                                           {"device_id", assigned->device_id.view()},
                                           {"hub", assigned->hub.view()}});
-      co_return Outcome{OutcomeStatus::assigned, result_json(*assigned)};
+      co_return Outcome{OutcomeStatus::assigned, std::move(state)};
     }
     if (assigned.error().service == &kBeginAgain) continue;
     if (may_pass(assigned.error().code)) co_return fail(std::move(assigned.error()));
@@ -201,11 +222,43 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
 }
 
 Task<Result<Registration>> Registrar::attempt(std::shared_ptr<Job> job) {
+  if (auto ready = co_await prepare_issuance(job); !ready) co_return fail(std::move(ready.error()));
   // The only wait on the outside world comes before the commit, never inside it.
   if (auto asked = co_await ask_webhook(job); !asked) co_return fail(std::move(asked.error()));
   std::function<Task<Result<Registration>>(store::Transaction&)> body =
       [this, job](store::Transaction& tx) { return assign(tx, job); };
   co_return co_await store::transact<Registration>(deps_.store, std::move(body));
+}
+
+// The issuer is there, and trusted by the hub, before the device is told so.
+Task<Status> Registrar::prepare_issuance(std::shared_ptr<Job> job) {
+  if (!job->request.csr) co_return Status();
+  const std::string& device = job->enrollment().device_id;
+  if (device.size() > security::kCommonNameMax) {
+    co_return fail(errors::dps::kNoIssuer,
+                   fmt::format("a certificate cannot name a device ID of more than {} characters",
+                               security::kCommonNameMax));
+  }
+  auto issuer = co_await issuance_.find(job->instance().name, job->enrollment().credential_policy);
+  if (!issuer) co_return fail(std::move(issuer.error()));
+  job->issuer = *std::move(issuer);
+  job->proven.authentication =
+      hub::Authentication{.type = hub::AuthenticationType::certificate_authority};
+  co_return Status();
+}
+
+json::Object Registrar::assigned_state(const Job& job, const Registration& registration) const {
+  json::Object state = result_json(registration);
+  if (!job.issuer) return state;
+  // For the hub the device is called by its device ID, which may be another than the one it
+  // registers with.
+  state["issuedCertificateChain"] =
+      issuance_.issue(*job.issuer, *job.request.csr, registration.device_id.view());
+  log::info("provisioning.certificate_issued", {{"tracking_id", job.request.tracking_id},
+                                                {"registration_id", job.request.id.view()},
+                                                {"device_id", registration.device_id.view()},
+                                                {"policy", job.enrollment().credential_policy}});
+  return state;
 }
 
 Task<Status> Registrar::ask_webhook(std::shared_ptr<Job> job) {
@@ -223,7 +276,7 @@ Task<Status> Registrar::ask_webhook(std::shared_ptr<Job> job) {
     if (hubs.empty()) {
       co_return fail(errors::dps::kNoHub, "no linked hub of this server can take the device");
     }
-    body = json::write(allocation_request(enrollment, job->request.id,
+    body = json::write(allocation_request(enrollment, job->request.id, job->proven.runtime_context,
                                           plan.current ? &*plan.current : nullptr,
                                           job->request.payload, hubs));
   }

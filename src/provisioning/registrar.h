@@ -16,6 +16,7 @@
 #include "functions/api.h"
 #include "hub/api.h"
 #include "provisioning/allocation.h"
+#include "provisioning/issuance.h"
 #include "provisioning/operations.h"
 #include "provisioning/prover.h"
 #include "provisioning/registration.h"
@@ -35,6 +36,7 @@ struct RegisterRequest {
   RegistrationId id;
   Proof proof;
   std::optional<json::Value> payload;
+  std::optional<security::CertificateRequest> csr{};  // its common name is the registration ID
   std::string api_version;
   std::string tracking_id;
 };
@@ -58,6 +60,7 @@ class Registrar {
     hub::Hubs& hubs;
     functions::Functions& functions;
     WebhookClient& webhooks;
+    Issuance::EnsureIssuer ensure_issuer;
   };
   explicit Registrar(Deps deps);
 
@@ -65,8 +68,10 @@ class Registrar {
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
 
   // Starts a registration, or joins the one that runs, and waits for it up to kAnswerWait. What
-  // goes wrong after the proof is an outcome ("failed"), except what may pass by itself. Errors:
-  // Unauthorized, throttled, unavailable.
+  // goes wrong after the proof is an outcome ("failed"), except what may pass by itself. With a
+  // signing request the hub knows the device by the certificate that it is given. Errors:
+  // Unauthorized, BadRequest (a signing request without a credential policy), throttled,
+  // unavailable.
   Task<Result<OperationStatus>> register_device(RegisterRequest request);
 
   // The state of an operation. One that is not known any more (a restart, too old) is answered from
@@ -86,6 +91,8 @@ class Registrar {
   Task<Result<Outcome>> run(std::shared_ptr<Job> job);
   Task<Result<Outcome>> run_guarded(std::shared_ptr<Job> job);
   Task<Result<Registration>> attempt(std::shared_ptr<Job> job);
+  Task<Status> prepare_issuance(std::shared_ptr<Job> job);
+  json::Object assigned_state(const Job& job, const Registration& registration) const;
   Outcome failed(const Job& job, const Error& error) const;
   Task<Status> ask_webhook(std::shared_ptr<Job> job);
   Task<Result<Registration>> assign(store::Transaction& tx, std::shared_ptr<Job> job);
@@ -102,6 +109,7 @@ class Registrar {
   Deps deps_;
   Prover prover_;
   Operations operations_;
+  Issuance issuance_;
   std::stop_source stop_;
 };
 

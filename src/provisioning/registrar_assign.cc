@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/encoding.h"
 #include "errors/dps.h"
 #include "provisioning/keys.h"
 #include "provisioning/registrar.h"
@@ -37,10 +38,13 @@ hub::InitialTwin merged(const hub::DeviceTwin& twin, const hub::InitialTwin& ove
   return out;
 }
 
-bool has_keys(const hub::Identity& identity, const SymmetricKeys& keys) {
-  return identity.authentication.type == hub::AuthenticationType::sas &&
-         identity.authentication.primary_key == keys.primary &&
-         identity.authentication.secondary_key == keys.secondary;
+// Whether the hub knows the device by just this already. Thumbprints are hex of any case.
+bool knows_by(const hub::Identity& identity, const hub::Authentication& wanted) {
+  const hub::Authentication& known = identity.authentication;
+  return known.type == wanted.type && known.primary_key == wanted.primary_key &&
+         known.secondary_key == wanted.secondary_key &&
+         equal_ignoring_case(known.primary_thumbprint, wanted.primary_thumbprint) &&
+         equal_ignoring_case(known.secondary_thumbprint, wanted.secondary_thumbprint);
 }
 
 // How the device reads a refusal of the built-in function: as of a webhook.
@@ -146,8 +150,8 @@ Task<Status> Registrar::allocate(store::Transaction& tx, const Job& job, Plan& p
     }
     if (const auto app = deps_.functions.builtin_allocation_app(enrollment.webhook->url)) {
       json::Value request =
-          allocation_request(enrollment, job.request.id, plan.current ? &*plan.current : nullptr,
-                             job.request.payload, hubs);
+          allocation_request(enrollment, job.request.id, job.proven.runtime_context,
+                             plan.current ? &*plan.current : nullptr, job.request.payload, hubs);
       auto answer = co_await deps_.functions.allocate(tx, *app, std::move(request));
       if (!answer) co_return fail(as_allocation_failure(answer.error()));
       plan.answer = *std::move(answer);
@@ -204,9 +208,7 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
 
   hub::EnsureIdentity wanted;
   wanted.device_id = plan.device;
-  wanted.authentication.type = hub::AuthenticationType::sas;
-  wanted.authentication.primary_key = job.proven.device_keys.primary;
-  wanted.authentication.secondary_key = job.proven.device_keys.secondary;
+  wanted.authentication = job.proven.authentication;
   wanted.iot_edge = job.enrollment().iot_edge;
   plan.ensure = std::move(wanted);
 
@@ -256,7 +258,7 @@ Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job& 
       plan.ensure->reset_twin = true;
     }
   }
-  if (has_keys(*plan.existing, job.proven.device_keys) &&
+  if (knows_by(*plan.existing, job.proven.authentication) &&
       plan.existing->iot_edge == plan.ensure->iot_edge && !plan.ensure->reset_twin) {
     plan.ensure.reset();
   }
@@ -302,8 +304,8 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
   const bool same_payload = payload.has_value() == record.payload.has_value() &&
                             (!payload || json::equal(*payload, *record.payload));
   if (plan.current && !plan.ensure && !plan.moves && same_payload && record.group == group &&
-      record.hub == plan.hub && record.assigned_hub == plan.host_name &&
-      record.device_id == plan.device) {
+      record.attestation == job.enrollment().attestation && record.hub == plan.hub &&
+      record.assigned_hub == plan.host_name && record.device_id == plan.device) {
     return record;  // all is as it was: nothing is written
   }
 
@@ -311,6 +313,7 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
     tx.erase(member_key(instance, record.group, id.view()));
   }
   record.group = group;
+  record.attestation = job.enrollment().attestation;
   record.hub = plan.hub;
   record.assigned_hub = plan.host_name;
   record.device_id = plan.device;

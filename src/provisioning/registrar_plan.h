@@ -10,6 +10,7 @@ struct Registrar::Job {
   Proven proven;
   std::shared_ptr<Operation> operation;
   std::optional<functions::AllocationAnswer> webhook_answer;
+  std::optional<Issuance::Issuer> issuer{};  // of the certificate that is asked for
 
   const Enrollment& enrollment() const { return *proven.enrollment; }
   const resources::Dps& instance() const { return *request.instance; }

@@ -24,6 +24,7 @@ std::string encode(const Registration& r) {
   out["v"] = kFormat;
   out["id"] = r.id.str();
   out["group"] = r.group;
+  if (r.attestation != AttestationType::symmetric_key) out["att"] = to_string(r.attestation);
   out["hub"] = r.hub.str();
   out["host"] = r.assigned_hub;
   out["device"] = r.device_id.str();
@@ -49,6 +50,7 @@ Result<Registration> decode_registration(std::string_view stored) {
   Registration r;
   r.id = RegistrationId(text("id"));
   r.group = text("group");
+  r.attestation = parse_attestation_type(text("att")).value_or(AttestationType::symmetric_key);
   r.hub = HubName(text("hub"));
   r.assigned_hub = text("host");
   r.device_id = DeviceId(text("device"));
@@ -81,7 +83,12 @@ json::Object state_json(const Registration& r) {
 
 json::Object result_json(const Registration& r) {
   json::Object out = state_json(r);
-  if (!r.group.empty()) out["symmetricKey"] = json::Object{{"enrollmentGroupId", r.group}};
+  json::Object admitted;
+  if (!r.group.empty()) admitted["enrollmentGroupId"] = r.group;
+  // Captures show an empty object for individual certificates, and nothing for individual keys.
+  if (!r.group.empty() || r.attestation == AttestationType::x509) {
+    out[to_string(r.attestation)] = std::move(admitted);
+  }
   return out;
 }
 

@@ -10,12 +10,14 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "json/value.h"
+#include "provisioning/enrollment.h"
 
 namespace doppel::provisioning {
 
 struct Registration {
   RegistrationId id;  // as the device spelled it first
   std::string group;  // the enrollment group that admitted it; empty: an individual enrollment
+  AttestationType attestation = AttestationType::symmetric_key;  // by which it was admitted
   HubName hub;
   std::string assigned_hub;  // host name, as the device is told
   DeviceId device_id;
@@ -39,7 +41,8 @@ Result<Registration> decode_registration(std::string_view stored);
 std::string shown_etag(const Registration& registration);
 // DeviceRegistrationState, as services see it.
 json::Object state_json(const Registration& registration);
-// DeviceRegistrationResult, as the device sees it: names the group that admitted it, too.
+// DeviceRegistrationResult, as the device sees it: names attestation and group that admitted it,
+// too.
 json::Object result_json(const Registration& registration);
 
 }  // namespace doppel::provisioning

@@ -33,8 +33,12 @@ class FakeHubs final : public hub::Hubs {
     hub::Identity identity;
     identity.device_id = device;
     identity.generation = GenerationId(json::get_string_or(stored, "generation", ""));
-    identity.authentication.primary_key = json::get_string_or(stored, "primary", "");
-    identity.authentication.secondary_key = json::get_string_or(stored, "secondary", "");
+    hub::Authentication& known = identity.authentication;
+    const json::Value* type = json::find(stored, "type");
+    known.type = static_cast<hub::AuthenticationType>(json::to_int64(*type).value());
+    known.primary_key = json::get_string_or(stored, "primary", "");
+    known.secondary_key = json::get_string_or(stored, "secondary", "");
+    known.primary_thumbprint = json::get_string_or(stored, "thumbprint", "");
     return identity;
   }
 
@@ -52,6 +56,8 @@ class FakeHubs final : public hub::Hubs {
     } else {
       value = json::parse(**stored)->get_object();
     }
+    value["type"] = static_cast<std::int64_t>(wanted.authentication.type);
+    value["thumbprint"] = wanted.authentication.primary_thumbprint;
     value["primary"] = wanted.authentication.primary_key;
     value["secondary"] = wanted.authentication.secondary_key;
     if (created || wanted.reset_twin) {
@@ -193,15 +199,29 @@ struct World {
   FakeHubs hubs{random};
   FakeFunctions functions;
   FakeWebhooks webhooks;
-  Provisioning provisioning{Provisioning::Deps{.store = *store,
-                                               .clock = clock,
-                                               .random = random,
-                                               .box = box,
-                                               .catalog = [this] { return catalog; },
-                                               .hubs = hubs,
-                                               .functions = functions,
-                                               .webhooks = webhooks}};
+  Provisioning provisioning{
+      Provisioning::Deps{.store = *store,
+                         .clock = clock,
+                         .random = random,
+                         .box = box,
+                         .catalog = [this] { return catalog; },
+                         .hubs = hubs,
+                         .functions = functions,
+                         .webhooks = webhooks,
+                         .ensure_issuer = [this](std::string) { return ensure_issuer(); }}};
 
+  // Makes the issuer "default" of dps1, as resources/ does.
+  Task<Status> ensure_issuer() {
+    const auto made = security::CertificateAuthority::make("Issuer of dps1", clock.now(),
+                                                           std::chrono::days(365), random);
+    auto changed = make_catalog();
+    changed->dps[0].certificates.push_back({.name = "default",
+                                            .certificate = made.certificate(),
+                                            .is_verified = true,
+                                            .private_key = made.key_pem()});
+    catalog = std::move(changed);
+    co_return Status();
+  }
   static resources::LinkedHub linked(std::string name) {
     resources::LinkedHub hub;
     hub.host_name = name + ".example.net";

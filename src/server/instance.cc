@@ -142,7 +142,10 @@ Status Instance::Parts::open_services() {
                                        .catalog = catalog,
                                        .hubs = *hubs,
                                        .functions = *functions,
-                                       .webhooks = *webhooks});
+                                       .webhooks = *webhooks,
+                                       .ensure_issuer = [this](std::string dps) {
+                                         return resources->ensure_issuer(std::move(dps));
+                                       }});
   resources->set_route_validator(hub::HubService::check_route);
   resources->on_deleted([this](resources::DeletedResource gone) { return purge(std::move(gone)); });
   return run_blocking(home(), resources->finish_deletions());

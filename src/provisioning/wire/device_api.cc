@@ -17,9 +17,30 @@ bool is_blank(std::string_view text) {
 }
 
 // The body of a register or a look-up; only what the URL or the user name does not say counts.
-Result<std::optional<json::Value>> read_payload(std::string_view body, std::string_view id) {
+struct Body {
+  std::optional<json::Value> payload;
+  std::optional<security::CertificateRequest> csr;
+};
+
+Result<security::CertificateRequest> read_csr(const json::Value& member, std::string_view id) {
+  if (!json::is_string(member)) {
+    return fail(errors::dps::kBadRequest, "csr must be base64 of the request's DER");
+  }
+  auto csr = security::CertificateRequest::parse(json::view(member.get_string()));
+  if (!csr) return fail(errors::dps::kBadRequest, "csr: " + csr.error().message);
+  if (id.size() > security::kCommonNameMax) {
+    return fail(errors::dps::kBadRequest,
+                "csr: a certificate cannot name a registration ID of more than 64 characters");
+  }
+  if (!equal_ignoring_case(csr->common_name().value_or(""), id)) {
+    return fail(errors::dps::kBadRequest, "csr: its common name is not the registration ID");
+  }
+  return csr;
+}
+
+Result<Body> read_body(std::string_view body, std::string_view id) {
   if (body.size() > kMessageSizeMax) return fail(errors::dps::kTooLarge);
-  if (is_blank(body)) return std::nullopt;
+  if (is_blank(body)) return Body{};
   auto document = json::parse(body);
   if (!document) {
     return fail(errors::dps::kBadRequest, "the body is not JSON: " + document.error().message);
@@ -32,13 +53,15 @@ Result<std::optional<json::Value>> read_payload(std::string_view body, std::stri
       (!json::is_string(*named) || !equal_ignoring_case(json::view(named->get_string()), id))) {
     return fail(errors::dps::kBadRequest, "the body names another registration ID");
   }
+  Body read;
   if (const json::Value* csr = json::find(*document, "csr"); csr != nullptr && !csr->is_null()) {
-    // A client that asks for a certificate fails without one in the answer; say so early.
-    return fail(errors::dps::kBadRequest, "certificate signing requests are not supported");
+    auto request = read_csr(*csr, id);
+    if (!request) return fail(std::move(request.error()));
+    read.csr = *std::move(request);
   }
   const json::Value* payload = json::find(*document, "payload");
-  if (payload == nullptr || payload->is_null()) return std::nullopt;
-  return *payload;
+  if (payload != nullptr && !payload->is_null()) read.payload = *payload;
+  return read;
 }
 
 std::string status_body(const OperationStatus& status) {
@@ -76,7 +99,7 @@ DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const
                                      {"status", service.http_status},
                                      {"reason", error.message}});
   return {.status = service.http_status,
-          .body = error_body(error, call.tracking_id, clock_.now()),
+          .body = error_body(error, call.tracking_id, clock_.now(), call.proof.certificates.get()),
           .retry_after_s = retry_after_s(error)};
 }
 
@@ -91,12 +114,13 @@ Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body)
     const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
     co_return refuse(call, unknown);
   }
-  auto payload = read_payload(body, call.id.view());
-  if (!payload) co_return co_await refuse_body(std::move(call), std::move(payload.error()));
+  auto read = read_body(body, call.id.view());
+  if (!read) co_return co_await refuse_body(std::move(call), std::move(read.error()));
   RegisterRequest request{.instance = call.instance,
                           .id = call.id,
                           .proof = call.proof,
-                          .payload = *std::move(payload),
+                          .payload = std::move(read->payload),
+                          .csr = std::move(read->csr),
                           .api_version = call.api_version,
                           .tracking_id = call.tracking_id};
   auto status = co_await provisioning_.registrar().register_device(std::move(request));
@@ -120,8 +144,11 @@ Task<DeviceAnswer> DeviceApi::look_up(DeviceCall call, std::string body) {
     const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
     co_return refuse(call, unknown);
   }
-  auto ignored = read_payload(body, call.id.view());
-  if (!ignored) co_return co_await refuse_body(std::move(call), std::move(ignored.error()));
+  auto read = read_body(body, call.id.view());
+  if (read && read->csr) {
+    read = fail(errors::dps::kBadRequest, "a look-up takes no signing request");
+  }
+  if (!read) co_return co_await refuse_body(std::move(call), std::move(read.error()));
   auto state = co_await provisioning_.registrar().look_up(call.instance, call.id, call.proof);
   if (!state) co_return refuse(call, state.error());
   co_return DeviceAnswer{.status = 200, .body = json::write(*state)};

@@ -5,6 +5,22 @@
 #include "json/value.h"
 
 namespace doppel::provisioning {
+namespace {
+
+// What an `info` map says about a refused certificate. "notTrusted" tells the least on purpose: a
+// stranger's certificate, one for another enrollment and an unknown registration ID look alike.
+std::string_view certificate_reason(const ServiceError& error) {
+  if (&error == &errors::dps::kCertificateNotTrusted) return "notTrusted";
+  if (&error == &errors::dps::kCertificateName) return "commonNameIsNotRegistrationId";
+  if (&error == &errors::dps::kCertificateExpired) return "expired";
+  if (&error == &errors::dps::kCertificateNotYetValid) return "notYetValid";
+  if (&error == &errors::dps::kCertificateWeak) return "weakKeyOrSignature";
+  if (&error == &errors::dps::kCertificatePath) return "invalidPath";
+  if (&error == &errors::dps::kCaNotVerified) return "caNotVerified";
+  return {};
+}
+
+}  // namespace
 
 const ServiceError& service_error(const Error& error) {
   if (error.service != nullptr && error.service->number >= 100'000) return *error.service;
@@ -45,7 +61,8 @@ const ServiceError& service_error(const Error& error) {
   return errors::dps::kInternal;
 }
 
-std::string error_body(const Error& error, std::string_view tracking_id, TimePoint now) {
+std::string error_body(const Error& error, std::string_view tracking_id, TimePoint now,
+                       const security::PresentedChain* shown) {
   const ServiceError& service = service_error(error);
   const bool is_told = service.code != Code::unauthenticated && service.code != Code::forbidden &&
                        service.code != Code::internal && !error.message.empty();
@@ -54,6 +71,12 @@ std::string error_body(const Error& error, std::string_view tracking_id, TimePoi
   body["trackingId"] = tracking_id;
   body["message"] = is_told ? std::string_view(error.message) : service.text;
   body["timestampUtc"] = to_iso8601(now);
+  const std::string_view reason = certificate_reason(service);
+  if (!reason.empty()) {
+    json::Object info{{"reason", reason}};
+    if (shown != nullptr) info["certSubject"] = shown->leaf.subject();
+    body["info"] = std::move(info);
+  }
   return json::write(body);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "security/certificate.h"
 
 namespace doppel::provisioning {
 
@@ -15,9 +16,11 @@ inline constexpr int kRetryAfterTroubleS = 5;  // seconds; told with 429 and 503
 // The line of schemas/errors/dps.tsv that clients see: the error's own, else the one of its code.
 const ServiceError& service_error(const Error& error);
 
-// {"errorCode","trackingId","message","timestampUtc"}. Reasons for a 401 and our own mistakes stay
-// in the log.
-std::string error_body(const Error& error, std::string_view tracking_id, TimePoint now);
+// {"errorCode","trackingId","message","timestampUtc"[,"info"]}. Reasons for a 401 and our own
+// mistakes stay in the log; of a refused certificate a word says what kind of trouble it is, and
+// `shown` (null: none) which certificate.
+std::string error_body(const Error& error, std::string_view tracking_id, TimePoint now,
+                       const security::PresentedChain* shown = nullptr);
 
 // Seconds after which trying again may help; 0 when it will not.
 int retry_after_s(const Error& error);

@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "errors/dps.h"
 #include "provisioning/wire/errors.h"
+#include "provisioning/wire/proof.h"
 
 namespace doppel::provisioning {
 namespace {
@@ -13,9 +14,7 @@ DeviceCall read_call(const http::Request& request, const Provisioning& provision
   DeviceCall call;
   call.instance = provisioning.find_by_scope(request.param("scope"));
   call.id = RegistrationId(request.param("id"));
-  call.proof.sas_token = request.headers.get_or("Authorization", "");
-  call.proof.has_certificate =
-      request.peer != nullptr && request.peer->client_certificate != nullptr;
+  call.proof = proof_of(request.peer, std::string(request.headers.get_or("Authorization", "")));
   call.api_version = request.query_value("api-version").value_or("");
   call.tracking_id = request.tracking_id;
   call.transport = "https";

@@ -5,6 +5,7 @@
 #include "errors/dps.h"
 #include "protocol/mqtt/request_topic.h"
 #include "provisioning/wire/errors.h"
+#include "provisioning/wire/proof.h"
 
 namespace doppel::provisioning {
 namespace {
@@ -184,8 +185,7 @@ void MqttDeviceService::connect(mqtt::Connect connect, std::shared_ptr<mqtt::Con
   auto state = std::make_shared<State>();
   state->call.instance = std::move(instance);
   state->call.id = RegistrationId(name->registration_id);
-  state->call.proof.sas_token = connect.password.value_or("");
-  state->call.proof.has_certificate = connection->peer().client_certificate != nullptr;
+  state->call.proof = proof_of(&connection->peer(), connect.password.value_or(""));
   state->call.api_version = name->api_version;
   state->call.transport = "mqtt";
   state->connection = std::move(connection);
