@@ -68,6 +68,7 @@ std::vector<Command> hub_commands();
 std::vector<Command> hub_routing_commands();
 std::vector<Command> dps_commands();
 std::vector<Command> enrollment_commands();
+std::vector<Command> certificate_commands();
 std::vector<Command> twins_commands();
 std::vector<Command> relationship_commands();
 std::vector<Command> monitor_commands();

@@ -3,6 +3,7 @@
 
 #include "base/encoding.h"
 #include "cli/command.h"
+#include "cli/enrollment_x509.h"
 #include "cli/session.h"
 #include "security/sas.h"
 
@@ -76,6 +77,11 @@ Status apply_options(json::Object& enrollment, const Arguments& args) {
     }
     enrollment["initialTwin"] = std::move(twin);
   }
+  auto x509 = x509_attestation(args, enrollment.contains(kGroupKind.id_member));
+  if (!x509) return fail(std::move(x509.error()));
+  if (*x509) enrollment["attestation"] = **std::move(x509);
+  if (const auto policy = args.find("--credential-policy"))
+    enrollment["credentialPolicyName"] = *policy;
   json::Object keys;
   if (const auto key = args.find("--primary-key")) keys["primaryKey"] = *key;
   if (const auto key = args.find("--secondary-key")) keys["secondaryKey"] = *key;
@@ -102,9 +108,12 @@ Result<Output> create(Session& session, const Arguments& args, const Kind& kind)
   auto call = call_for(session, args, kind, "PUT");
   if (!call) return fail(std::move(call.error()));
   if (const auto type = args.find("--attestation-type");
-      type && !equal_ignoring_case(*type, "symmetricKey"))
-    return fail(Code::unsupported,
-                "only --attestation-type symmetricKey can be made with this command");
+      type && !equal_ignoring_case(*type, "symmetricKey")) {
+    if (!equal_ignoring_case(*type, "x509"))
+      return fail(Code::unsupported, "--attestation-type is symmetricKey or x509");
+    if (!args.has("--certificate-path"))
+      return fail(Code::invalid_argument, "x509 needs --certificate-path");
+  }
   json::Object enrollment{
       {kind.id_member, args.get_or(kind.id_option, session.profile().enrollment_group)}};
   if (auto applied = apply_options(enrollment, args); !applied)
@@ -175,21 +184,31 @@ std::function<Result<Output>(Session&, const Arguments&)> with(Run run, const Ki
 }
 
 std::vector<Option> common_options() {
-  return {kDps,
-          kGroup,
-          {.names = "--primary-key,--pk", .help = "Primary key, base64 (default: generated)"},
-          {.names = "--secondary-key,--sk", .help = "Secondary key, base64 (default: generated)"},
-          {.names = "--provisioning-status,--ps", .help = "enabled or disabled"},
-          {.names = "--allocation-policy,--ap", .help = "hashed, geoLatency, static or custom"},
-          {.names = "--iot-hubs,--ih",
-           .help = "Host names of linked hubs to choose from",
-           .kind = Option::Kind::values},
-          {.names = "--webhook-url,--wh", .help = "Allocation function, for the policy custom"},
-          {.names = "--api-version,--av", .help = "API version of the allocation function's types"},
-          {.names = "--reprovision-policy,--rp",
-           .help = "reprovisionandmigratedata, reprovisionandresetdata or never"},
-          {.names = "--initial-twin-tags,--tags", .help = "JSON"},
-          {.names = "--initial-twin-properties,--props", .help = "JSON"}};
+  return {
+      kDps,
+      kGroup,
+      {.names = "--primary-key,--pk", .help = "Primary key, base64 (default: generated)"},
+      {.names = "--secondary-key,--sk", .help = "Secondary key, base64 (default: generated)"},
+      {.names = "--provisioning-status,--ps", .help = "enabled or disabled"},
+      {.names = "--allocation-policy,--ap", .help = "hashed, geoLatency, static or custom"},
+      {.names = "--iot-hubs,--ih",
+       .help = "Host names of linked hubs to choose from",
+       .kind = Option::Kind::values},
+      {.names = "--webhook-url,--wh", .help = "Allocation function, for the policy custom"},
+      {.names = "--api-version,--av", .help = "API version of the allocation function's types"},
+      {.names = "--reprovision-policy,--rp",
+       .help = "reprovisionandmigratedata, reprovisionandresetdata or never"},
+      {.names = "--initial-twin-tags,--tags", .help = "JSON"},
+      {.names = "--initial-twin-properties,--props", .help = "JSON"},
+      {.names = "--credential-policy",
+       .help = "Issuer of certificates for devices that send a signing request: 'default', or a "
+               "certificate of the DPS with a private key"}};
+}
+
+std::vector<Option> with_x509(bool is_group) {
+  auto options = common_options();
+  for (Option& one : x509_options(is_group)) options.push_back(std::move(one));
+  return options;
 }
 
 std::vector<Option> plus(std::vector<Option> options, std::initializer_list<Option> more) {
@@ -208,7 +227,7 @@ std::vector<Command> enrollment_commands() {
   const Option registration{.names = "--registration-id,--rid,--enrollment-id,--eid",
                             .help = "Registration ID",
                             .is_required = true};
-  const Option attestation{.names = "--attestation-type,--at", .help = "symmetricKey"};
+  const Option attestation{.names = "--attestation-type,--at", .help = "symmetricKey or x509"};
   const Option device{.names = "--device-id,--did",
                       .help = "Device ID (default: the registration ID)"};
   const Option etag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
@@ -220,15 +239,15 @@ std::vector<Command> enrollment_commands() {
   const std::vector<std::string> individuals = {"registrationId", "deviceId", "provisioningStatus",
                                                 "allocationPolicy", "etag"};
   return {
-      {"iot dps enrollment-group create", "Create an enrollment group with symmetric keys",
-       plus(common_options(), {new_group_id}), with(create, kGroupKind), groups},
+      {"iot dps enrollment-group create", "Create an enrollment group",
+       plus(with_x509(true), {new_group_id}), with(create, kGroupKind), groups},
       {"iot dps enrollment-group show",
        "Show an enrollment group",
        {kDps, kGroup, group_id, show_keys},
        with(show, kGroupKind),
        groups},
       {"iot dps enrollment-group update", "Change an enrollment group",
-       plus(common_options(), {group_id, etag}), with(update, kGroupKind), groups},
+       plus(with_x509(true), {group_id, etag}), with(update, kGroupKind), groups},
       {"iot dps enrollment-group list",
        "List the enrollment groups",
        {kDps, kGroup},
@@ -248,8 +267,8 @@ std::vector<Command> enrollment_commands() {
         {.names = "--key,--symmetric-key", .help = "Group key (default: the group's primary key)"}},
        compute_device_key,
        {}},
-      {"iot dps enrollment create", "Create an individual enrollment with symmetric keys",
-       plus(common_options(), {registration, attestation, device}), with(create, kIndividual),
+      {"iot dps enrollment create", "Create an individual enrollment",
+       plus(with_x509(false), {registration, attestation, device}), with(create, kIndividual),
        individuals},
       {"iot dps enrollment show",
        "Show an individual enrollment",
@@ -257,7 +276,7 @@ std::vector<Command> enrollment_commands() {
        with(show, kIndividual),
        individuals},
       {"iot dps enrollment update", "Change an individual enrollment",
-       plus(common_options(), {registration, device, etag}), with(update, kIndividual),
+       plus(with_x509(false), {registration, device, etag}), with(update, kIndividual),
        individuals},
       {"iot dps enrollment list",
        "List the individual enrollments",

@@ -90,10 +90,10 @@ CLI::App& subcommand(CLI::App& root, std::string_view words) {
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto* table :
-       {group_commands, hub_commands, hub_routing_commands, dps_commands, enrollment_commands,
-        twins_commands, wait_commands, relationship_commands, event_space_commands,
-        monitor_commands, eventhub_commands, function_commands, check_commands}) {
+  for (auto* table : {group_commands, hub_commands, hub_routing_commands, dps_commands,
+                      enrollment_commands, certificate_commands, twins_commands, wait_commands,
+                      relationship_commands, event_space_commands, monitor_commands,
+                      eventhub_commands, function_commands, check_commands}) {
     for (auto& command : table()) all.push_back(std::move(command));
   }
   return all;
