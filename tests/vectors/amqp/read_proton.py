@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Qpid Proton reads what Doppel writes (doppel.txt), and it means the same to it as what Proton or rhea wrote for it.
 
-Needs python3-qpid-proton (Debian). The last line is "N passed, N failed".
+Needs python3-qpid-proton (Debian). One check: the last line is "1 passed, 0 failed".
 """
 
 from pathlib import Path
@@ -75,8 +75,10 @@ def main():
         passed, failed = passed + (wrong is None), failed + (wrong is not None)
         if wrong:
             print(f"  not ok - Proton reads {name}: {wrong}")
-    print(f"{passed} passed, {failed} failed")
-    return 0 if passed and not failed else 1
+    is_fine = passed > 0 and failed == 0  # one check, so that totals are not of vectors
+    print(f"  {'ok' if is_fine else 'not ok'} - Proton reads {passed} of {passed + failed} as it reads its own")
+    print("1 passed, 0 failed" if is_fine else "0 passed, 1 failed")
+    return 0 if is_fine else 1
 
 
 if __name__ == "__main__":

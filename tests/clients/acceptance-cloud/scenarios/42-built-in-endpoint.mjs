@@ -118,7 +118,7 @@ export default ({ test, before, after }) => {
     const host = /sb:\/\/([^/;]+)/.exec(kind === 'amqp' ? env.ehTls : env.ehWs)[1];
     const options = { retryOptions, ...(kind === 'websocket' ? { webSocketOptions: { webSocket: WebSocket } } : {}) };
     const withProducer = async (cred, fn) => { const p = new EventHubProducerClient(host, env.ehName, cred, options); try { return await fn(p); } finally { await p.close(); } };
-    test(`${kind}: sends and receives with a bearer token`, async () => {
+    test(`a bearer token sends and receives over ${kind}`, async () => {
       const tag = `${run}-${kind}-jwt`;
       const from = await withProducer(credential(), async (p) => {
         const { lastEnqueuedSequenceNumber } = await p.getPartitionProperties('0');
@@ -133,7 +133,7 @@ export default ({ test, before, after }) => {
       } finally { await sub?.close(); await c.close(); }
       assert.equal(got.body, tag); assert.equal(got.sequenceNumber, from + 1);
     });
-    test(`${kind}: a bearer token that nobody issued is refused`, async () => {
+    test(`a bearer token that nobody issued is refused over ${kind}`, async () => {
       const forged = (await credential().getToken('https://eventhubs.azure.net//.default')).token.replace(/\.[^.]*$/, `.${Buffer.alloc(256, 1).toString('base64url')}`);
       const wrong = { getToken: async () => ({ token: forged, expiresOnTimestamp: Date.now() + 3600e3 }) };
       await assert.rejects(withProducer(wrong, (p) => p.getEventHubProperties()), (x) => x.code === 'UnauthorizedError' || assert.fail(`${x.code ?? x.name}: ${x.message}`));
