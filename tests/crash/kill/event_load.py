@@ -159,6 +159,9 @@ class Producer:
         self.id, self.epoch = told[PRODUCER + "id"], told[PRODUCER + "epoch"]
         if not self._acknowledged <= told[PRODUCER + "sequence-number"] < self.stream.next_number():
             raise Unexpected(f"{self.stream.name}: {self._acknowledged} was accepted, and it is told {told}")
+        # Node's client numbers its repetitions by what it is told.
+        if last not in (None, told[PRODUCER + "sequence-number"]):
+            raise Unexpected(f"{self.stream.name}: it comes back with {last}, and is told {told}")
         return link
 
     def _deliver(self, connection, link, rng, first, count):
