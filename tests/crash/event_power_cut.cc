@@ -22,6 +22,8 @@ using events::Arrival;
 using store::Store;
 using store::testing::run_on;
 
+// When producers were last used plays no part here.
+constexpr TimePoint kAnyTime{std::chrono::seconds(1'800'000'000)};
 // A sender and an idempotent producer on each, so that their events lie between each other.
 constexpr std::size_t kPartitions = 2;
 constexpr std::uint64_t kDeliveriesBetweenCuts = 1500;  // of each sender
@@ -263,7 +265,7 @@ class EventLife final : public Life {
     const auto epoch = static_cast<std::int32_t>(life_);
     const auto there = produced_there_[partition];
     const auto state =
-        run_on(worker, events::open_producer(store, ids, partition_at(partition),
+        run_on(worker, events::open_producer(store, ids, kAnyTime, partition_at(partition),
                                              {.id = id, .epoch = epoch, .sequence = {}}));
     if (!state) return violation("a producer is refused: " + state.error().message);
     if (static_cast<std::uint64_t>(state->sequence) != there)
@@ -276,8 +278,9 @@ class EventLife final : public Life {
       note_produced(partition, 0, last);
       const events::ProducerMark mark{
           .id = id, .epoch = epoch, .sequence = static_cast<std::int32_t>(first)};
-      const auto arrival = run_on(worker, events::append_produced(store, partition_at(partition),
-                                                                  id, mark, records_of(delivery)));
+      const auto arrival =
+          run_on(worker, events::append_produced(store, kAnyTime, partition_at(partition), id, mark,
+                                                 records_of(delivery)));
       if (!arrival) return violation("a delivery failed: " + arrival.error().message);
       if (*arrival != (last <= there ? Arrival::repeated : Arrival::next))
         return violation(fmt::format("p{}: event {} is taken for {}, up to {} are there", partition,

@@ -174,7 +174,7 @@ void EventHubService::attach_sender(std::shared_ptr<amqp::Link> link, const Link
     return link->refuse(amqp::make_condition(condition::kNotAllowed,
                                              "Idempotent producers send to one partition each."));
   auto opening =
-      open_producer(context_.log.store(), context_.random,
+      open_producer(context_.log.store(), context_.random, context_.clock.now(),
                     {.log = grant.log, .index = *target.partition}, wish_of(link->request()));
   spawn(std::move(opening), OpeningProducer{.context = context_,
                                             .link = std::move(link),

@@ -1,9 +1,12 @@
 #include "events/wire/producers.h"
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/time_text.h"
 #include "store/transaction.h"
 
 namespace doppel::events {
@@ -12,7 +15,14 @@ namespace {
 // Sequence numbers of producers are non-negative and begin again with 0 after the largest.
 constexpr std::uint32_t kSequenceMask = 0x7FFF'FFFF;
 constexpr std::uint32_t kHalf = 0x4000'0000;
-constexpr std::size_t kStateBytes = 8;
+// Epoch, sequence number, milliseconds since 1970 (docs/wire/event-hubs.md). Before the time was
+// kept there were only the first two.
+constexpr std::size_t kStateBytes = 16;
+constexpr std::size_t kTimelessBytes = 8;
+constexpr std::uint64_t kMillisMax = 9'000'000'000'000;  // what a TimePoint can hold
+constexpr std::string_view kConsumerPrefix = "$producer:";
+constexpr std::size_t kScanBatch = 1000;
+constexpr std::size_t kForgetBatch = 100;
 constexpr int kAttempts = 8;
 
 std::int32_t advance(std::int32_t sequence, std::size_t count) {
@@ -29,23 +39,28 @@ bool is_behind(std::int32_t sequence, std::int32_t other) {
 
 // Among the checkpoints of the log, with which it is dropped.
 std::string state_key(const Partition& partition, std::int64_t id) {
-  return checkpoint_key("$producer:" + std::to_string(id), partition);
+  return checkpoint_key(std::string(kConsumerPrefix) + std::to_string(id), partition);
 }
 
 std::string encode_state(const ProducerState& state) {
   std::string value;
   append_be(value, static_cast<std::uint32_t>(state.epoch));
   append_be(value, static_cast<std::uint32_t>(state.sequence));
+  append_be(value, static_cast<std::uint64_t>(to_unix_millis(state.used)));
   return value;
 }
 
 Result<ProducerState> decode_state(std::int64_t id, const std::string& stored) {
-  if (stored.size() != kStateBytes)
+  if (stored.size() != kStateBytes && stored.size() != kTimelessBytes)
     return fail(Code::internal, "the state of a producer is damaged");
-  return ProducerState{
+  ProducerState state{
       .id = id,
       .epoch = static_cast<std::int32_t>(load_be<std::uint32_t>(stored.data())),
       .sequence = static_cast<std::int32_t>(load_be<std::uint32_t>(stored.data() + 4))};
+  if (stored.size() == kStateBytes)
+    state.used = TimePoint(std::chrono::milliseconds(
+        std::min(load_be<std::uint64_t>(stored.data() + kTimelessBytes), kMillisMax)));
+  return state;
 }
 
 Result<ProducerState> opened_state(std::int64_t id, const ProducerWish& wish,
@@ -70,10 +85,56 @@ Result<ProducerState> opened_state(std::int64_t id, const ProducerWish& wish,
   return opened;
 }
 
+// A producer that may have to go.
+struct Candidate {
+  TimePoint used;
+  std::string key;
+};
+
+// All of a partition, longest unused first. Of what does not decode the time is the beginning.
+Task<Result<std::vector<Candidate>>> all_producers(store::Store& store, Partition partition) {
+  // Up to the end of the last part of a key.
+  std::string prefix = checkpoint_key(kConsumerPrefix, partition);
+  prefix.resize(prefix.size() - store::key({""}).size());
+  const std::string last = store::after_prefix(prefix);
+  const auto snapshot = store.snapshot();
+  std::vector<Candidate> found;
+  std::string from = prefix;
+  for (;;) {
+    auto page = co_await snapshot->scan(from, last, kScanBatch);
+    if (!page) co_return fail(std::move(page.error()));
+    for (auto& entry : *page) {
+      const auto state = decode_state(0, entry.value);
+      found.push_back({.used = state ? state->used : TimePoint{}, .key = std::move(entry.key)});
+    }
+    if (page->size() < kScanBatch) break;
+    from = found.back().key + '\0';
+  }
+  std::ranges::sort(found, {}, &Candidate::used);
+  co_return found;
+}
+
+// But for those that were used after `before`.
+Task<Status> forget(store::Store& store, std::vector<std::string> keys, TimePoint before) {
+  store::Transaction tx(store);
+  for (auto& key : keys) {
+    const auto stored = co_await tx.get(key);
+    if (!stored) co_return fail(stored.error());
+    if (!*stored) continue;
+    const auto state = decode_state(0, **stored);
+    if (state && state->used > before) continue;
+    tx.erase(std::move(key));
+  }
+  const auto committed = co_await tx.commit();
+  // Conflict: one of them was used just now. All stay until the next time.
+  if (committed || committed.error().code == Code::conflict) co_return Status();
+  co_return fail(committed.error());
+}
+
 }  // namespace
 
-Task<Result<ProducerState>> open_producer(store::Store& store, Random& random, Partition partition,
-                                          ProducerWish wish) {
+Task<Result<ProducerState>> open_producer(store::Store& store, Random& random, TimePoint now,
+                                          Partition partition, ProducerWish wish) {
   // Node's client tells its user the id as a number, to come back with.
   constexpr std::uint64_t kExactInJavaScript = 0x1F'FFFF'FFFF'FFFF;
   const auto id = wish.id.value_or(static_cast<std::int64_t>(random.next() & kExactInJavaScript));
@@ -84,6 +145,7 @@ Task<Result<ProducerState>> open_producer(store::Store& store, Random& random, P
     if (!stored) co_return fail(stored.error());
     auto state = opened_state(id, wish, *stored);
     if (!state) co_return fail(std::move(state.error()));
+    state->used = now;
     tx.put(key, encode_state(*state));
     const auto committed = co_await tx.commit();
     if (committed) co_return *state;
@@ -104,21 +166,23 @@ Arrival judge(const ProducerState& state, const ProducerMark& mark, std::size_t 
                                                                   : Arrival::out_of_order;
 }
 
-Task<Result<Arrival>> append_produced(store::Store& store, Partition partition, std::int64_t id,
-                                      ProducerMark mark, std::vector<std::string> records) {
+Task<Result<Arrival>> append_produced(store::Store& store, TimePoint now, Partition partition,
+                                      std::int64_t id, ProducerMark mark,
+                                      std::vector<std::string> records) {
   const auto key = state_key(partition, id);
   const store::StreamName stream = stream_name(partition);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     store::Transaction tx(store);
     const auto stored = co_await tx.get(key);
     if (!stored) co_return fail(stored.error());
-    // Gone: the log was dropped under the producer.
-    if (!*stored) co_return Arrival::foreign;
+    // It was quiet for too long, or the log was dropped under it.
+    if (!*stored) co_return Arrival::forgotten;
     auto state = decode_state(id, **stored);
     if (!state) co_return fail(std::move(state.error()));
     const auto arrival = judge(*state, mark, records.size());
     if (arrival != Arrival::next) co_return arrival;
     state->sequence = advance(state->sequence, records.size());
+    state->used = now;
     tx.put(key, encode_state(*state));
     for (const auto& record : records) tx.append(stream, record);
     const auto committed = co_await tx.commit();
@@ -126,6 +190,24 @@ Task<Result<Arrival>> append_produced(store::Store& store, Partition partition, 
     if (committed.error().code != Code::conflict) co_return fail(committed.error());
   }
   co_return fail(Code::throttled, "Other producers keep taking the partition.");
+}
+
+Task<Status> forget_idle_producers(store::Store& store, TimePoint now, Partition partition,
+                                   std::size_t producers_max) {
+  auto all = co_await all_producers(store, partition);
+  if (!all) co_return fail(std::move(all.error()));
+  const auto surplus = all->size() - std::min(all->size(), producers_max);
+  std::size_t count = 0;
+  while (count < all->size() && (count < surplus || (*all)[count].used <= now - kProducerKept))
+    ++count;
+  for (std::size_t i = 0; i < count;) {
+    std::vector<std::string> keys;
+    const auto before = (*all)[std::min(i + kForgetBatch, count) - 1].used;
+    for (; i < count && keys.size() < kForgetBatch; ++i) keys.push_back(std::move((*all)[i].key));
+    auto forgotten = co_await forget(store, std::move(keys), before);
+    if (!forgotten) co_return forgotten;
+  }
+  co_return Status();
 }
 
 }  // namespace doppel::events

@@ -23,6 +23,10 @@ std::optional<amqp::Condition> refusal_of(Arrival arrival) {
     case Arrival::foreign:
       return amqp::make_condition(condition::kArgumentError,
                                   "The events do not carry the id and epoch of this producer.");
+    case Arrival::forgotten:
+      return amqp::make_condition(condition::kDetachForced,
+                                  "The producer was quiet for longer than its sequence number is "
+                                  "kept. Attach again, with the last number it knows.");
   }
   return std::nullopt;
 }
@@ -82,7 +86,7 @@ void SenderLink::append_in_turn(std::uint32_t delivery, IncomingEvents events) {
 
 void SenderLink::next_in_turn() {
   auto& produced = in_turn_.front();
-  auto appending = append_produced(context().log.store(),
+  auto appending = append_produced(context().log.store(), context().clock.now(),
                                    {.log = grant().log, .index = target_.partition.value_or(0)},
                                    *producer_id_, produced.mark, std::move(produced.records));
   spawn(std::move(appending),
@@ -95,6 +99,8 @@ void SenderLink::on_produced(std::uint32_t delivery, const Result<Arrival>& arri
   if (is_over()) return;
   if (!arrival)
     link().reject(delivery, to_condition(arrival.error()));
+  else if (*arrival == Arrival::forgotten)
+    return link().detach(refusal_of(*arrival));  // what waits in turn goes with it
   else if (auto refused = refusal_of(*arrival))
     link().reject(delivery, *std::move(refused));
   else
