@@ -181,12 +181,13 @@ Status copy_message(std::string_view encoded, Event& event) {
   if (encoded.empty()) return {};
   const auto message = amqp::split_message(encoded);
   if (!message.has_value()) return fail(Code::internal, "event record: no AMQP message");
-  const auto properties = amqp::decode_properties(*message);
-  const auto application = amqp::decode_map(message->application_properties);
-  if (!properties.has_value() || !application.has_value())
-    return fail(Code::internal, "event record: an AMQP section is damaged");
-  copy_properties(*properties, event);
-  copy_entries(*application, event.application_properties);
+  // The service takes sections without looking into them. One whose fields are of other types than
+  // they should be has no text, and must not hold up who reads the log.
+  if (const auto properties = amqp::decode_properties(*message); properties.has_value())
+    copy_properties(*properties, event);
+  if (const auto application = amqp::decode_map(message->application_properties);
+      application.has_value())
+    copy_entries(*application, event.application_properties);
   event.body = body_text(*message);
   return {};
 }

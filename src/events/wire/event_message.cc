@@ -108,12 +108,16 @@ void add_publisher(Annotations& annotations, std::string_view publisher) {
   ++annotations.kept_count;
 }
 
-// Bare message and footer, which lie one after the other.
+// Bare message and footer, which lie together: the footer behind the body or, as rhea writes it
+// (lib/message.js), in front of it, and so within the bare message or before it.
 std::string_view bare_and_footer(const amqp::MessageView& message) {
   if (!message.footer.is_present()) return message.bare;
   if (message.bare.empty()) return message.footer.bytes;
-  const auto* end = message.footer.bytes.data() + message.footer.bytes.size();
-  return {message.bare.data(), static_cast<std::size_t>(end - message.bare.data())};
+  const auto footer = message.footer.bytes;
+  const auto* first = std::min(message.bare.data(), footer.data());
+  const auto* last =
+      std::max(message.bare.data() + message.bare.size(), footer.data() + footer.size());
+  return {first, static_cast<std::size_t>(last - first)};
 }
 
 std::string to_record(const amqp::MessageView& message, const Annotations& annotations,
