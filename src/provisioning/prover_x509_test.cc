@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "errors/dps.h"
+#include "provisioning/keys.h"
 #include "provisioning/testing.h"
 #include "security/certificate_testing.h"
 
@@ -54,10 +55,10 @@ class X509Test : public ::testing::Test, public testing::World {
     catalog = std::move(made);
   }
 
-  Result<OperationStatus> come(std::string_view id, const Issued& device,
+  Result<OperationStatus> come(std::string_view id, const Issued& shown_device,
                                std::vector<Certificate> others = {}) {
     auto asked = request(id, "");
-    asked.proof.certificates = shown(device.certificate, std::move(others));
+    asked.proof.certificates = shown(shown_device.certificate, std::move(others));
     return run(provisioning.registrar().register_device(std::move(asked)));
   }
   json::Object assigned(const Result<OperationStatus>& answer) {
@@ -81,8 +82,8 @@ class X509Test : public ::testing::Test, public testing::World {
     EXPECT_EQ(answer.error().service, &error) << answer.error().message;
     EXPECT_THAT(answer.error().message, HasSubstr(reason));
   }
-  std::string thumbprint(std::string_view hub, std::string_view device) {
-    const auto identity = stored_identity(hub, device);
+  std::string thumbprint(std::string_view hub, std::string_view id) {
+    const auto identity = stored_identity(hub, id);
     return identity ? json::get_string_or(*identity, "thumbprint", "") : "";
   }
 

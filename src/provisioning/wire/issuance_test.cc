@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/time_text.h"
 #include "errors/dps.h"
 #include "provisioning/testing.h"
 #include "provisioning/wire/device_api.h"
