@@ -37,9 +37,11 @@ Result<json::Object> event_hub_properties(const Arguments& args, json::Object pr
       return fail(std::move(added.error()));
   }
   json::Object description;
-  if (auto added = add_number(args, "--retention-time", description, "retentionTimeInHours");
-      !added)
-    return fail(std::move(added.error()));
+  for (const auto& [option, member] : {std::pair{"--retention-time", "retentionTimeInHours"},
+                                       std::pair{"--retention-size", "retentionSizeInBytes"}}) {
+    if (auto added = add_number(args, option, description, member); !added)
+      return fail(std::move(added.error()));
+  }
   if (args.has("--message-retention") && args.has("--retention-time"))
     return fail(Code::invalid_argument,
                 "give --message-retention (days) or --retention-time (hours), not both");
@@ -251,6 +253,8 @@ std::vector<Command> eventhub_commands() {
                     {.names = "--message-retention", .help = "Days that events are kept"},
                     {.names = "--retention-time,--retention-time-in-hours",
                      .help = "Hours that events are kept"},
+                    {.names = "--retention-size",
+                     .help = "Bytes of events that each partition keeps (0: no limit)"},
                     {.names = "--cleanup-policy", .help = "Delete"},
                     {.names = "--status", .help = "Active"}},
        .properties = event_hub_properties,

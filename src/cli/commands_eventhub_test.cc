@@ -69,6 +69,8 @@ TEST(EventHubs, EveryCommandAsksWhatAzAsks) {
       {{"eventhub", "create", "-n", "e", "--namespace-name", "n1", "--partition-count", "4",
         "--message-retention", "1"},
        R"(PUT n1/eventhubs/e {"properties":{"partitionCount":4,"messageRetentionInDays":1}})"},
+      {{"eventhub", "create", "-n", "e", "--retention-size", "16777216"},
+       R"(PUT events1/eventhubs/e {"properties":{"retentionDescription":{"retentionSizeInBytes":16777216}}})"},
       {{"eventhub", "create", "-n", "e", "--retention-time", "5", "--cleanup-policy", "Delete"},
        R"(PUT events1/eventhubs/e {"properties":{"retentionDescription":{"retentionTimeInHours":5,"cleanupPolicy":"Delete"}}})"},
       {{"eventhub", "create", "-n", "e"}, R"(PUT events1/eventhubs/e {"properties":{}})"},

@@ -21,4 +21,15 @@ const EventTier& event_tier_of(const Catalog& catalog, const ResourceId& id) {
   return tier == nullptr ? kStandardTier : *tier;
 }
 
+std::uint64_t retention_bytes_of(const Catalog& catalog, const EventSpace& space,
+                                 const EventHub& event_hub) {
+  const auto found = catalog.documents.find(to_lower(space.id + "/eventhubs/" + event_hub.name));
+  if (found == catalog.documents.end()) return 0;
+  const auto* properties = json::find(found->second->body, "properties");
+  const auto* bytes =
+      properties == nullptr ? nullptr : json::find(*properties, "retentionSizeInBytes");
+  const auto number = bytes == nullptr ? std::nullopt : json::to_int64(*bytes);
+  return number && *number > 0 ? static_cast<std::uint64_t>(*number) : 0;
+}
+
 }  // namespace doppel::resources

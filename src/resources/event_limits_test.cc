@@ -44,6 +44,28 @@ TEST_F(EventLimitsTest, TwentyConsumerGroupsFitIntoAnEventHubOfStandard) {
   EXPECT_EQ(refusal(put(hub.child("consumergroups", "more"), "{}")), "");
 }
 
+TEST_F(EventLimitsTest, ALimitInBytesStaysUntilItIsLifted) {
+  const auto hub = event_hub("lifecycleevents");
+  const auto limit = [&] {
+    const auto catalog = resources->catalog();
+    const auto* space = catalog->find_event_space("ns1");
+    return retention_bytes_of(*catalog, *space, *space->find_event_hub("lifecycleevents"));
+  };
+  const auto put_size = [&](const std::string& bytes) {
+    return refusal(put(
+        hub, R"({"properties":{"retentionDescription":{"retentionSizeInBytes":)" + bytes + "}}}"));
+  };
+  EXPECT_EQ(limit(), 0u);
+  EXPECT_EQ(put_size("16777216"), "");
+  EXPECT_EQ(limit(), 16'777'216u);
+  EXPECT_EQ(refusal(put(hub, "{}")), "");
+  EXPECT_EQ(limit(), 16'777'216u) << "a client that does not know it leaves it as it is";
+  EXPECT_NE(put_size("16777215"), "");
+  EXPECT_NE(put_size("-1"), "");
+  EXPECT_EQ(put_size("0"), "");
+  EXPECT_EQ(limit(), 0u);
+}
+
 TEST_F(EventLimitsTest, TwentyConsumerGroupsFitIntoABuiltInEndpoint) {
   const auto events = resources->hub_id("rg", "hub1").child("eventHubEndpoints", "events");
   for (std::size_t i = 1; i < kHubGroupsMax; ++i) {

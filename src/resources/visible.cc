@@ -156,8 +156,12 @@ class View {
     properties.stable_erase("retentionTimeInHours");
     properties["partitionIds"] = partition_ids(number_in(properties, "partitionCount", 0));
     properties["messageRetentionInDays"] = (hours + 23) / 24;
-    properties["retentionDescription"] =
-        json::Object{{"cleanupPolicy", "Delete"}, {"retentionTimeInHours", hours}};
+    json::Object retention{{"cleanupPolicy", "Delete"}, {"retentionTimeInHours", hours}};
+    // Ours: only shown where it was given.
+    if (const auto bytes = number_in(properties, "retentionSizeInBytes", 0); bytes > 0)
+      retention["retentionSizeInBytes"] = bytes;
+    properties.stable_erase("retentionSizeInBytes");
+    properties["retentionDescription"] = std::move(retention);
     properties["status"] = "Active";
   }
 

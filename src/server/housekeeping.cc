@@ -1,29 +1,47 @@
 #include "server/housekeeping.h"
 
-#include <atomic>
-#include <future>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
+#include "events/wire/producers.h"
+#include "resources/event_limits.h"
 
 namespace doppel::server {
 
-Task<void> trim_log(events::EventLog& log, events::LogName name, std::uint32_t partitions,
-                    Duration keep, std::vector<std::string> protected_by, std::stop_token stop) {
-  for (std::uint32_t p = 0; p < partitions && !stop.stop_requested(); ++p) {
+namespace {
+
+void warn(std::string_view event, const events::Partition& partition, const Error& error) {
+  log::warn(event, {{"space", partition.log.space},
+                    {"log", partition.log.name},
+                    {"partition", partition.index},
+                    {"reason", error.message}});
+}
+
+}  // namespace
+
+Task<void> trim_log(events::RetentionKeeper& keeper, events::LogName name, std::uint32_t partitions,
+                    events::Retention retention) {
+  for (std::uint32_t p = 0; p < partitions && !retention.stop.stop_requested(); ++p) {
     const events::Partition partition{.log = name, .index = p};
-    auto done = co_await log.apply_retention(partition, keep, protected_by);
-    if (!done)
-      log::warn("server.retention_failed", {{"space", name.space},
-                                            {"log", name.name},
-                                            {"partition", p},
-                                            {"reason", done.error().message}});
+    const auto done = co_await keeper.apply(partition, retention);
+    if (!done) warn("server.retention_failed", partition, done.error());
   }
 }
 
-Housekeeping::Housekeeping(events::EventLog& log, const resources::Resources& resources,
+Task<void> forget_producers(events::EventLog& log, const Clock& clock, events::LogName name,
+                            std::uint32_t partitions, std::stop_token stop) {
+  for (std::uint32_t p = 0; p < partitions && !stop.stop_requested(); ++p) {
+    const events::Partition partition{.log = name, .index = p};
+    const auto done = co_await events::forget_idle_producers(log.store(), clock.now(), partition);
+    if (!done) warn("server.producers_not_forgotten", partition, done.error());
+  }
+}
+
+Housekeeping::Housekeeping(events::EventLog& log, const Clock& clock,
+                           const resources::Resources& resources,
                            const functions::FunctionHost& functions)
-    : log_(log), resources_(resources), functions_(functions) {}
+    : log_(log), keeper_(log), clock_(clock), resources_(resources), functions_(functions) {}
 Housekeeping::~Housekeeping() { stop(); }
 
 void Housekeeping::start() {
@@ -51,15 +69,25 @@ Task<void> Housekeeping::run(std::stop_token stop) {
 Task<void> Housekeeping::one_round(std::stop_token stop) {
   const auto catalog = resources_.catalog();
   for (const auto& hub : catalog->hubs) {
-    co_await trim_log(log_, hub::builtin_log(hub.name), hub.partitions, hub.retention, {}, stop);
-    auto consumers = functions_.consumer_names(hub.name);
-    co_await trim_log(log_, hub::activity_log(hub.name), hub::kActivityPartitions,
-                      kActivityRetention, std::move(consumers), stop);
+    const events::Retention kept{.keep = hub.retention, .stop = stop};
+    co_await trim_log(keeper_, hub::builtin_log(hub.name), hub.partitions, kept);
+    const events::Retention needed{.keep = kActivityRetention,
+                                   .protected_by = functions_.consumer_names(hub.name),
+                                   .stop = stop};
+    co_await trim_log(keeper_, hub::activity_log(hub.name), hub::kActivityPartitions, needed);
   }
-  for (const auto& space : catalog->event_spaces)
-    for (const auto& event_hub : space.event_hubs)
-      co_await trim_log(log_, {space.name, event_hub.name}, event_hub.partitions,
-                        event_hub.retention, {}, stop);
+  for (const auto& space : catalog->event_spaces) {
+    for (const auto& event_hub : space.event_hubs) {
+      const events::LogName name{space.name, event_hub.name};
+      const events::Retention kept{
+          .keep = event_hub.retention,
+          .bytes_max = resources::retention_bytes_of(*catalog, space, event_hub),
+          .generation = event_hub.generation,
+          .stop = stop};
+      co_await trim_log(keeper_, name, event_hub.partitions, kept);
+      co_await forget_producers(log_, clock_, name, event_hub.partitions, stop);
+    }
+  }
 }
 
 }  // namespace doppel::server

@@ -1,5 +1,5 @@
 // What has to be done from time to time: retention of every event log, never past what a built-in
-// function still needs.
+// function still needs, and producers that do not come back.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 
 #include "base/worker.h"
 #include "events/api.h"
+#include "events/retention.h"
 #include "functions/function_host.h"
 #include "resources/api.h"
 
@@ -17,14 +18,18 @@ inline constexpr Duration kRetentionEvery = std::chrono::minutes(1);
 // The internal feed of a hub is there for functions; what they have taken may go after this long.
 inline constexpr Duration kActivityRetention = std::chrono::hours(24);
 
-// Applies retention to every partition of a log, until `stop`; a server with thousands of
+// Applies retention to every partition of a log, until `retention.stop`; a server with thousands of
 // partitions must not keep whoever stops it waiting. Failures are logged and the next one follows.
-Task<void> trim_log(events::EventLog& log, events::LogName name, std::uint32_t partitions,
-                    Duration keep, std::vector<std::string> protected_by, std::stop_token stop);
+Task<void> trim_log(events::RetentionKeeper& keeper, events::LogName name, std::uint32_t partitions,
+                    events::Retention retention);
+
+// Forgets idempotent producers of every partition that were quiet for too long, until `stop`.
+Task<void> forget_producers(events::EventLog& log, const Clock& clock, events::LogName name,
+                            std::uint32_t partitions, std::stop_token stop);
 
 class Housekeeping {
  public:
-  Housekeeping(events::EventLog& log, const resources::Resources& resources,
+  Housekeeping(events::EventLog& log, const Clock& clock, const resources::Resources& resources,
                const functions::FunctionHost& functions);
   ~Housekeeping();
 
@@ -36,6 +41,8 @@ class Housekeeping {
   Task<void> one_round(std::stop_token stop);
 
   events::EventLog& log_;
+  events::RetentionKeeper keeper_;
+  const Clock& clock_;
   const resources::Resources& resources_;
   const functions::FunctionHost& functions_;
   std::stop_source stop_;

@@ -21,7 +21,7 @@ class HousekeepingTest : public ::testing::Test {
     }
     executor.advance(std::chrono::hours(2));
   }
-  void trim(std::stop_token stop) { testing::run(executor, trimmed(std::move(stop))); }
+  void trim(events::Retention retention) { testing::run(executor, trimmed(std::move(retention))); }
   std::size_t partitions_with_events() {
     std::size_t count = 0;
     for (std::uint32_t p = 0; p < kPartitions; ++p) {
@@ -35,18 +35,19 @@ class HousekeepingTest : public ::testing::Test {
   testing::ManualExecutor executor{clock};
   std::unique_ptr<store::Store> store = store::open_memory(clock, {});
   events::EventLog log{*store, clock};
+  events::RetentionKeeper keeper{log};
   const events::LogName name{"space", "log"};
 
  private:
-  Task<bool> trimmed(std::stop_token stop) {
-    co_await trim_log(log, name, kPartitions, std::chrono::hours(1), {}, std::move(stop));
+  Task<bool> trimmed(events::Retention retention) {
+    co_await trim_log(keeper, name, kPartitions, std::move(retention));
     co_return true;
   }
 };
 
 TEST_F(HousekeepingTest, WhatIsOldLeavesEveryPartition) {
   ASSERT_EQ(partitions_with_events(), kPartitions);
-  trim({});
+  trim({.keep = std::chrono::hours(1)});
   EXPECT_EQ(partitions_with_events(), 0u);
 }
 
@@ -54,7 +55,7 @@ TEST_F(HousekeepingTest, WhatIsOldLeavesEveryPartition) {
 TEST_F(HousekeepingTest, AStopEndsTheRoundBetweenTwoPartitions) {
   std::stop_source stop;
   stop.request_stop();
-  trim(stop.get_token());
+  trim({.keep = std::chrono::hours(1), .stop = stop.get_token()});
   EXPECT_EQ(partitions_with_events(), kPartitions);
 }
 

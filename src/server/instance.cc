@@ -328,7 +328,7 @@ Result<std::unique_ptr<Instance>> Instance::start(ServeOptions options) {
   if (auto done = parts.first_start(facts); !done) return fail(std::move(done.error()));
   parts.functions->start();
   parts.housekeeping =
-      std::make_unique<Housekeeping>(*parts.log, *parts.resources, *parts.functions);
+      std::make_unique<Housekeeping>(*parts.log, parts.clock, *parts.resources, *parts.functions);
   parts.housekeeping->start();
   parts.is_ready = true;
   if (auto done = parts.server->start(); !done) return fail(std::move(done.error()));
