@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/time_text.h"
 #include "errors/dps.h"
+#include "provisioning/tpm_attestation.h"
 #include "provisioning/twin_text.h"
 
 namespace doppel::provisioning {
@@ -83,16 +84,12 @@ Status read_symmetric_keys(const Value& attestation, const Enrollment* stored, E
   return {};
 }
 
-// TPM entries are kept in shape; devices cannot prove themselves by them yet, but a disabled entry
-// of any type blocks its device (dps.md section 5).
 Status read_tpm(const Value& attestation, Enrollment& made) {
   const Value* detail = find_set(attestation, "tpm");
   if (detail == nullptr || !detail->is_object()) {
     return invalid("attestation.tpm must be an object when the type is tpm");
   }
-  if (json::get_string_or(*detail, "endorsementKey", "").empty()) {
-    return invalid("attestation.tpm.endorsementKey is required");
-  }
+  if (auto good = check_tpm_attestation(*detail); !good) return good;
   made.attestation_detail = detail->get_object();
   return {};
 }

@@ -74,7 +74,7 @@ Proven proven_by_keys(std::shared_ptr<const Enrollment> enrollment, std::string 
 Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof proof) const {
   if (!is_valid_registration_id(id.view())) co_return refuse("not a registration ID");
   if (!proof.sas_token.empty()) {
-    co_return co_await prove_by_token(instance, id, std::move(proof.sas_token));
+    co_return co_await prove_by_token(instance, id, std::move(proof));
   }
   if (proof.certificates) {
     co_return co_await prove_by_certificate(instance, id, std::move(proof.certificates));
@@ -83,8 +83,8 @@ Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof p
 }
 
 Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id,
-                                            std::string text) const {
-  auto token = security::parse_sas(text);
+                                            Proof proof) const {
+  auto token = security::parse_sas(proof.sas_token);
   if (!token) co_return refuse(token.error().message);
   if (auto good = check_token(*token, *instance, id.view()); !good) co_return fail(good.error());
 
@@ -97,6 +97,16 @@ Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id
   auto enrollment = codec_.decode(EnrollmentKind::individual, key, **stored);
   if (!enrollment) co_return fail(std::move(enrollment.error()));
   // The first entry found decides: an individual one hides every group, whatever its attestation.
+  if ((*enrollment)->attestation == AttestationType::tpm) {
+    auto proven = tpm_.prove(*instance, id, **enrollment, *token, proof.tpm);
+    if (!proven) co_return fail(std::move(proven.error()));
+    co_return Proven{.enrollment = *std::move(enrollment),
+                     .key = std::move(key),
+                     .stored = **std::move(stored),
+                     .authentication = {.type = hub::AuthenticationType::sas},
+                     .runtime_context = json::Object{{"tpm", json::Object()}},
+                     .tpm = *std::move(proven)};
+  }
   if ((*enrollment)->attestation != AttestationType::symmetric_key) {
     co_return refuse("the individual enrollment wants another attestation");
   }

@@ -16,6 +16,7 @@
 #include "base/task.h"
 #include "hub/api.h"
 #include "provisioning/enrollment_codec.h"
+#include "provisioning/tpm_attestation.h"
 #include "resources/catalog.h"
 #include "security/certificate.h"
 #include "security/sas.h"
@@ -30,6 +31,7 @@ using Instance = std::shared_ptr<const resources::Dps>;
 struct Proof {
   std::string sas_token{};
   std::shared_ptr<const security::PresentedChain> certificates{};  // null: none
+  std::optional<TpmKeys> tpm{};  // beside a token that its TPM signed
 };
 
 // A proven device with the enrollment that admits it, enabled or not. `stored` is the entry as it
@@ -40,6 +42,7 @@ struct Proven {
   std::string stored;
   hub::Authentication authentication;  // what the hub will know the device by
   json::Object runtime_context;        // its part of deviceRuntimeContext: {"symmetricKey":{}}
+  std::optional<TpmProof> tpm{};       // with a TPM; `authentication` then has no keys yet
 };
 
 // Groups of one instance. Each costs two to four HMACs for a device that no other has admitted yet;
@@ -48,15 +51,16 @@ inline constexpr std::size_t kGroupsMax = 1000;
 
 class Prover {
  public:
-  Prover(store::Store& store, const EnrollmentCodec& codec, const Clock& clock)
-      : store_(store), codec_(codec), clock_(clock) {}
+  Prover(store::Store& store, const EnrollmentCodec& codec, const Clock& clock,
+         const TpmAttestation& tpm)
+      : store_(store), codec_(codec), clock_(clock), tpm_(tpm) {}
 
   // Errors: Unauthorized for whatever is wrong with the proof, its message the reason for the log
   // (clients never see it); unavailable and internal from below. Any thread.
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
 
  private:
-  Task<Result<Proven>> prove_by_token(Instance instance, RegistrationId id, std::string text) const;
+  Task<Result<Proven>> prove_by_token(Instance instance, RegistrationId id, Proof proof) const;
   Task<Result<Proven>> prove_by_group(Instance instance, RegistrationId id,
                                       security::SasToken token,
                                       std::shared_ptr<const store::Snapshot> snapshot) const;
@@ -68,6 +72,7 @@ class Prover {
   store::Store& store_;
   const EnrollmentCodec& codec_;
   const Clock& clock_;
+  const TpmAttestation& tpm_;
 };
 
 }  // namespace doppel::provisioning

@@ -87,7 +87,8 @@ const ServiceError kBeginAgain{.name = "BeginAgain",
 
 Registrar::Registrar(Deps deps)
     : deps_(std::move(deps)),
-      prover_(deps_.store, deps_.codec, deps_.clock),
+      tpm_(deps_.store, deps_.codec, deps_.clock, deps_.random),
+      prover_(deps_.store, deps_.codec, deps_.clock, tpm_),
       operations_(deps_.clock, deps_.random),
       issuance_(deps_.catalog, deps_.ensure_issuer, deps_.clock, deps_.random) {}
 
@@ -108,6 +109,13 @@ Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request
   auto begun = operations_.begin_or_join(subject_of(*request.instance, request.id));
   if (!begun) co_return fail(std::move(begun.error()));
   const std::shared_ptr<Operation> operation = begun->operation;
+  if (proven->tpm) {
+    auto used = tpm_.use(*request.instance, request.id, *proven->tpm, operation);
+    if (!used) {
+      if (begun->is_new) operations_.finish(operation, fail(Error(used.error())));
+      co_return fail(std::move(used.error()));
+    }
+  }
   if (begun->is_new) {
     auto job =
         std::make_shared<Job>(Job{std::move(request), *std::move(proven), operation, std::nullopt});
@@ -135,6 +143,8 @@ Task<Result<OperationStatus>> Registrar::poll(Instance instance, RegistrationId 
   if (!proven) co_return fail(std::move(proven.error()));
   const auto operation = operations_.find(operation_id, subject_of(*instance, id));
   if (!operation) {
+    // A TPM's record does not say what its device needs most, the key for the hub.
+    if (proven->tpm) co_return fail(errors::dps::kOperationNotFound);
     auto record = co_await find_record(*instance, id);
     if (!record) co_return fail(std::move(record.error()));
     if (!*record) co_return fail(errors::dps::kOperationNotFound);
@@ -208,6 +218,7 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
     auto assigned = co_await attempt(job);
     if (assigned) {
       json::Object state = assigned_state(*job, *assigned);
+      if (auto added = deliver_tpm_key(*job, state); !added) co_return failed(*job, added.error());
       log::info("provisioning.assigned", {{"tracking_id", job->request.tracking_id},
                                           {"registration_id", job->request.id.view()},
                                           {"device_id", assigned->device_id.view()},

@@ -64,6 +64,10 @@ class Registrar {
   };
   explicit Registrar(Deps deps);
 
+  // The blob that challenges a device's TPM; what it signs with the key in there proves it. Errors:
+  // those of TpmAttestation::challenge.
+  Task<Result<std::string>> challenge(Instance instance, RegistrationId id, TpmKeys keys);
+
   // Whether `proof` is good; for connections that are judged before they register.
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
 
@@ -102,11 +106,15 @@ class Registrar {
   Task<Status> decide_existing_twin(store::Transaction& tx, const Job& job, Plan& plan,
                                     hub::InitialTwin initial);
   Task<Status> stage_identity(store::Transaction& tx, const Job& job, Plan& plan);
+  // registrar_tpm.cc; nothing for other devices
+  void decide_tpm_key(const Job& job, Plan& plan);
+  Status deliver_tpm_key(const Job& job, json::Object& state) const;
   Registration stage_record(store::Transaction& tx, const Job& job, const Plan& plan);
   Task<Result<std::optional<Registration>>> find_record(const resources::Dps& instance,
                                                         const RegistrationId& id);
 
   Deps deps_;
+  TpmAttestation tpm_;
   Prover prover_;
   Operations operations_;
   Issuance issuance_;

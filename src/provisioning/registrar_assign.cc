@@ -99,6 +99,7 @@ Task<Result<Registration>> Registrar::assign(store::Transaction& tx, std::shared
   if (auto staged = co_await stage_identity(tx, *job, plan); !staged) {
     co_return fail(staged.error());
   }
+  job->tpm_key = plan.tpm_key;
   co_return stage_record(tx, *job, plan);
 }
 
@@ -211,6 +212,7 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
   wanted.authentication = job.proven.authentication;
   wanted.iot_edge = job.enrollment().iot_edge;
   plan.ensure = std::move(wanted);
+  decide_tpm_key(job, plan);
 
   // The function's twin takes the place of the enrollment's, and of the one a device would bring
   // along.
@@ -235,7 +237,7 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
 }
 
 // The identity is there and stays: leave what is as it should be alone.
-Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job& job, Plan& plan,
+Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job&, Plan& plan,
                                              hub::InitialTwin initial) {
   const bool first_time = !plan.current;
   const bool may_change = first_time || plan.policy.update_hub_assignment;
@@ -258,7 +260,7 @@ Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job& 
       plan.ensure->reset_twin = true;
     }
   }
-  if (knows_by(*plan.existing, job.proven.authentication) &&
+  if (knows_by(*plan.existing, plan.ensure->authentication) &&
       plan.existing->iot_edge == plan.ensure->iot_edge && !plan.ensure->reset_twin) {
     plan.ensure.reset();
   }
@@ -298,14 +300,17 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
   if (plan.current) record = *plan.current;
   const std::string group =
       job.enrollment().kind == EnrollmentKind::group ? job.enrollment().id : std::string();
+  const std::string tpm =
+      job.proven.tpm ? tpm_fingerprint(job.proven.tpm->keys->endorsement_key) : std::string();
   const auto payload = plan.runs_allocation
                            ? (plan.answer ? plan.answer->payload : std::optional<json::Value>())
                            : record.payload;
   const bool same_payload = payload.has_value() == record.payload.has_value() &&
                             (!payload || json::equal(*payload, *record.payload));
   if (plan.current && !plan.ensure && !plan.moves && same_payload && record.group == group &&
-      record.attestation == job.enrollment().attestation && record.hub == plan.hub &&
-      record.assigned_hub == plan.host_name && record.device_id == plan.device) {
+      record.attestation == job.enrollment().attestation && record.tpm == tpm &&
+      record.hub == plan.hub && record.assigned_hub == plan.host_name &&
+      record.device_id == plan.device) {
     return record;  // all is as it was: nothing is written
   }
 
@@ -314,6 +319,7 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
   }
   record.group = group;
   record.attestation = job.enrollment().attestation;
+  record.tpm = tpm;
   record.hub = plan.hub;
   record.assigned_hub = plan.host_name;
   record.device_id = plan.device;

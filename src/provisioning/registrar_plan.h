@@ -11,6 +11,7 @@ struct Registrar::Job {
   std::shared_ptr<Operation> operation;
   std::optional<functions::AllocationAnswer> webhook_answer;
   std::optional<Issuance::Issuer> issuer{};  // of the certificate that is asked for
+  std::string tpm_key{};                     // to be delivered to a TPM, once assigned
 
   const Enrollment& enrollment() const { return *proven.enrollment; }
   const resources::Dps& instance() const { return *request.instance; }
@@ -29,6 +30,7 @@ struct Registrar::Plan {
   bool moves = false;                     // from where the record says to another hub or device ID
   std::optional<hub::Identity> existing;  // at the target
   std::optional<hub::EnsureIdentity> ensure;
+  std::string tpm_key;  // of the hub, for a device with a TPM
   std::string substatus;
   GenerationId generation;
 };

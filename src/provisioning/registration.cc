@@ -25,6 +25,7 @@ std::string encode(const Registration& r) {
   out["id"] = r.id.str();
   out["group"] = r.group;
   if (r.attestation != AttestationType::symmetric_key) out["att"] = to_string(r.attestation);
+  if (!r.tpm.empty()) out["tpm"] = r.tpm;
   out["hub"] = r.hub.str();
   out["host"] = r.assigned_hub;
   out["device"] = r.device_id.str();
@@ -51,6 +52,7 @@ Result<Registration> decode_registration(std::string_view stored) {
   r.id = RegistrationId(text("id"));
   r.group = text("group");
   r.attestation = parse_attestation_type(text("att")).value_or(AttestationType::symmetric_key);
+  r.tpm = text("tpm");
   r.hub = HubName(text("hub"));
   r.assigned_hub = text("host");
   r.device_id = DeviceId(text("device"));

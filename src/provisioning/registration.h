@@ -18,6 +18,7 @@ struct Registration {
   RegistrationId id;  // as the device spelled it first
   std::string group;  // the enrollment group that admitted it; empty: an individual enrollment
   AttestationType attestation = AttestationType::symmetric_key;  // by which it was admitted
+  std::string tpm;  // tpm_fingerprint() of the TPM whose key the hub has; else empty
   HubName hub;
   std::string assigned_hub;  // host name, as the device is told
   DeviceId device_id;

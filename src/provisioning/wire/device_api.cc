@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/time_text.h"
 #include "errors/dps.h"
 #include "provisioning/wire/errors.h"
 
@@ -19,8 +20,19 @@ bool is_blank(std::string_view text) {
 // The body of a register or a look-up; only what the URL or the user name does not say counts.
 struct Body {
   std::optional<json::Value> payload;
+  std::optional<TpmKeys> tpm;
   std::optional<security::CertificateRequest> csr;
 };
+
+// A registration's keys of a TPM. What cannot be read is none: it proves nothing.
+std::optional<TpmKeys> read_tpm(const json::Value& document) {
+  const json::Value* tpm = json::find(document, "tpm");
+  if (tpm == nullptr || !tpm->is_object()) return std::nullopt;
+  auto endorsement = base64_decode(json::get_string_or(*tpm, "endorsementKey", ""));
+  auto storage_root = base64_decode(json::get_string_or(*tpm, "storageRootKey", ""));
+  if (!endorsement || !storage_root || endorsement->empty()) return std::nullopt;
+  return TpmKeys{*std::move(endorsement), *std::move(storage_root)};
+}
 
 Result<security::CertificateRequest> read_csr(const json::Value& member, std::string_view id) {
   if (!json::is_string(member)) {
@@ -54,6 +66,7 @@ Result<Body> read_body(std::string_view body, std::string_view id) {
     return fail(errors::dps::kBadRequest, "the body names another registration ID");
   }
   Body read;
+  read.tpm = read_tpm(*document);
   if (const json::Value* csr = json::find(*document, "csr"); csr != nullptr && !csr->is_null()) {
     auto request = read_csr(*csr, id);
     if (!request) return fail(std::move(request.error()));
@@ -103,6 +116,21 @@ DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const
           .retry_after_s = retry_after_s(error)};
 }
 
+// C's client wants both members, and no `status` beside them.
+Task<DeviceAnswer> DeviceApi::challenge(DeviceCall call) {
+  auto blob = co_await provisioning_.registrar().challenge(call.instance, call.id, *call.proof.tpm);
+  if (!blob) co_return refuse(call, blob.error());
+  const ServiceError& required = errors::dps::kAuthorizationRequired;
+  json::Object body;
+  body["message"] = required.text;
+  body["authenticationKey"] = base64_encode(*blob);
+  body["keyName"] = "registration";
+  body["errorCode"] = required.number;
+  body["trackingId"] = call.tracking_id;
+  body["timestampUtc"] = to_iso8601(clock_.now());
+  co_return DeviceAnswer{.status = required.http_status, .body = json::write(body)};
+}
+
 // What is wrong with a body is told only to those who have proven themselves.
 Task<DeviceAnswer> DeviceApi::refuse_body(DeviceCall call, Error error) {
   auto proven = co_await provisioning_.registrar().prove(call.instance, call.id, call.proof);
@@ -116,6 +144,11 @@ Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body)
   }
   auto read = read_body(body, call.id.view());
   if (!read) co_return co_await refuse_body(std::move(call), std::move(read.error()));
+  // Over AMQP they came in SASL; Node repeats them here, others do not.
+  if (!call.proof.tpm) call.proof.tpm = std::move(read->tpm);
+  if (call.may_be_challenged && call.proof.tpm && call.proof.sas_token.empty()) {
+    co_return co_await challenge(std::move(call));
+  }
   RegisterRequest request{.instance = call.instance,
                           .id = call.id,
                           .proof = call.proof,

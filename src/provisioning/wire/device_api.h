@@ -20,7 +20,8 @@ struct DeviceCall {
   Proof proof;
   std::string api_version;
   std::string tracking_id;
-  std::string_view transport;  // "mqtt", "https": for the log; static text
+  std::string_view transport;      // "mqtt", "https": for the log; static text
+  bool may_be_challenged = false;  // a TPM without a token gets a challenge in a 401: HTTPS only
 };
 
 struct DeviceAnswer {
@@ -44,6 +45,7 @@ class DeviceApi {
 
  private:
   Task<DeviceAnswer> refuse_body(DeviceCall call, Error error);
+  Task<DeviceAnswer> challenge(DeviceCall call);
 
   Provisioning& provisioning_;
   const Clock& clock_;

@@ -18,6 +18,7 @@ DeviceCall read_call(const http::Request& request, const Provisioning& provision
   call.api_version = request.query_value("api-version").value_or("");
   call.tracking_id = request.tracking_id;
   call.transport = "https";
+  call.may_be_challenged = true;
   return call;
 }
 
