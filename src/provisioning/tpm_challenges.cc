@@ -42,9 +42,11 @@ std::optional<std::string> TpmChallenges::find(const std::string& subject, const
   {
     const std::scoped_lock lock(mutex_);
     const auto at = devices_.find(subject);
-    if (at != devices_.end() && clock_.steady() - at->second.last_use <= kTpmUseKept) {
-      generation = at->second.generation;
-      for (const Use& use : at->second.uses) candidates.insert(candidates.begin(), use.key);
+    if (at != devices_.end()) {
+      generation = at->second.generation;  // what key_for counts on, until the device is forgotten
+      if (clock_.steady() - at->second.last_use <= kTpmUseKept) {
+        for (const Use& use : at->second.uses) candidates.insert(candidates.begin(), use.key);
+      }
     }
   }
   if (keys != nullptr) {

@@ -111,6 +111,15 @@ TEST_F(TpmChallengesTest, NeverTakesASpentKeyAgain) {
   EXPECT_FALSE(takes(last));
 }
 
+// What a device did long ago must not stand in its way, whether or not it was forgotten meanwhile.
+TEST_F(TpmChallengesTest, LetsADeviceComeBackLongAfterItsLastUse) {
+  ASSERT_TRUE(challenges.use("dps1/tpm", challenges.key_for("dps1/tpm", keys), operation()));
+  clock.advance(kTpmUseKept + std::chrono::seconds(1));
+  const auto key = challenges.key_for("dps1/tpm", keys);
+  EXPECT_TRUE(takes(key));
+  EXPECT_TRUE(challenges.use("dps1/tpm", key, operation()));
+}
+
 TEST_F(TpmChallengesTest, ForgetsDevicesInTheirOrder) {
   const auto use = [&](const std::string& subject) {
     return challenges.use(subject, challenges.key_for(subject, keys), operation());
