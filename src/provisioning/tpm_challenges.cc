@@ -14,6 +14,10 @@ std::int64_t TpmChallenges::window() const {
   return clock_.steady().time_since_epoch() / kTpmChallengeWindow;
 }
 
+bool TpmChallenges::is_recent(const Device& device) const {
+  return clock_.steady() - device.last_use <= kTpmUseKept;
+}
+
 std::string TpmChallenges::derive(const std::string& subject, const TpmKeys& keys,
                                   std::int64_t window, std::uint32_t generation) const {
   // Parts of a fixed size, so that no two devices make the same text.
@@ -28,31 +32,36 @@ std::string TpmChallenges::key_for(const std::string& subject, const TpmKeys& ke
   std::uint32_t generation = 0;
   {
     const std::scoped_lock lock(mutex_);
-    if (const auto at = devices_.find(subject); at != devices_.end()) {
-      generation = at->second.generation;
-    }
+    const auto at = devices_.find(subject);
+    if (at != devices_.end() && is_recent(at->second)) generation = at->second.generation;
   }
   return derive(subject, keys, window(), generation);
 }
 
 std::optional<std::string> TpmChallenges::find(const std::string& subject, const TpmKeys* keys,
                                                const Verifies& verifies) const {
-  std::uint32_t generation = 0;
+  std::vector<std::uint32_t> generations;
   std::vector<std::string> candidates;
   {
     const std::scoped_lock lock(mutex_);
     const auto at = devices_.find(subject);
     if (at != devices_.end()) {
-      generation = at->second.generation;  // what key_for counts on, until the device is forgotten
-      if (clock_.steady() - at->second.last_use <= kTpmUseKept) {
+      generations.push_back(at->second.generation);
+      if (is_recent(at->second)) {
         for (const Use& use : at->second.uses) candidates.insert(candidates.begin(), use.key);
       }
     }
+    // What key_for counts on for a device that is new, or was not here for long: no key of its
+    // earlier uses is as young as a challenge may be.
+    if (at == devices_.end() || !is_recent(at->second)) generations.push_back(0);
   }
   if (keys != nullptr) {
-    const auto now = window();
-    candidates.insert(candidates.begin(), {derive(subject, *keys, now, generation),
-                                           derive(subject, *keys, now - 1, generation)});
+    std::vector<std::string> pending;
+    for (const auto generation : generations) {
+      pending.push_back(derive(subject, *keys, window(), generation));
+      pending.push_back(derive(subject, *keys, window() - 1, generation));
+    }
+    candidates.insert(candidates.begin(), pending.begin(), pending.end());
   }
   for (std::string& key : candidates) {
     if (verifies(key)) return std::move(key);
@@ -91,7 +100,7 @@ Status TpmChallenges::use(const std::string& subject, const std::string& key,
 
 void TpmChallenges::forget_old() {
   const auto now = clock_.steady();
-  while (!used_.empty() && now - used_.front().first > kTpmUseKept) {
+  while (!used_.empty() && now - used_.front().first > kTpmDeviceKept) {
     const auto at = devices_.find(used_.front().second);
     if (at != devices_.end() && at->second.last_use == used_.front().first) devices_.erase(at);
     used_.pop_front();

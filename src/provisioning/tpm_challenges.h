@@ -34,6 +34,9 @@ inline constexpr Duration kTpmChallengeWindow = std::chrono::seconds(150);
 // twice.
 inline constexpr Duration kTpmUseKept = kFinishedOperationKept;
 static_assert(kTpmUseKept > 2 * kTpmChallengeWindow);
+// A device is forgotten later than its uses, so that a challenge from before is still known by
+// them.
+inline constexpr Duration kTpmDeviceKept = kTpmUseKept + 2 * kTpmChallengeWindow;
 inline constexpr std::size_t kTpmUsesPerDeviceMax = 4;   // the newest; others poll no more
 inline constexpr std::size_t kTpmDevicesMax = 100'000;   // with a used key; beyond: throttled
 inline constexpr std::size_t kTpmChallengeKeySize = 32;  // bytes
@@ -78,6 +81,7 @@ class TpmChallenges {
   std::string derive(const std::string& subject, const TpmKeys& keys, std::int64_t window,
                      std::uint32_t generation) const;
   std::int64_t window() const;
+  bool is_recent(const Device& device) const;
   void forget_old();
 
   const Clock& clock_;

@@ -120,18 +120,33 @@ TEST_F(TpmChallengesTest, LetsADeviceComeBackLongAfterItsLastUse) {
   EXPECT_TRUE(challenges.use("dps1/tpm", key, operation()));
 }
 
+// Neither the moment at which its uses grow old nor others' registrations come between the two
+// legs.
+TEST_F(TpmChallengesTest, KeepsAChallengeUnderWayWhileTheDeviceIsForgotten) {
+  ASSERT_TRUE(challenges.use("dps1/tpm", challenges.key_for("dps1/tpm", keys), operation()));
+  for (const auto before : {std::chrono::seconds(1), std::chrono::seconds(-1)}) {
+    clock.advance(kTpmUseKept - before);
+    const auto key = challenges.key_for("dps1/tpm", keys);
+    clock.advance(std::chrono::seconds(2));
+    ASSERT_TRUE(challenges.use("dps1/other", std::to_string(before.count()), operation()));
+    EXPECT_TRUE(takes(key));
+    ASSERT_TRUE(challenges.use("dps1/tpm", key, operation()));
+    EXPECT_FALSE(challenges.use("dps1/tpm", key, operation()));
+  }
+}
+
 TEST_F(TpmChallengesTest, ForgetsDevicesInTheirOrder) {
   const auto use = [&](const std::string& subject) {
     return challenges.use(subject, challenges.key_for(subject, keys), operation());
   };
   ASSERT_TRUE(use("dps1/a"));
-  clock.advance(std::chrono::minutes(6));
+  clock.advance(kTpmDeviceKept / 2);
   ASSERT_TRUE(use("dps1/b"));
   ASSERT_TRUE(use("dps1/a"));
-  clock.advance(std::chrono::minutes(5));
+  clock.advance(kTpmDeviceKept / 2);
   ASSERT_TRUE(use("dps1/c"));
   EXPECT_EQ(challenges.devices(), 3u);
-  clock.advance(std::chrono::minutes(6));
+  clock.advance(kTpmDeviceKept / 2 + std::chrono::seconds(1));
   ASSERT_TRUE(use("dps1/d"));
   EXPECT_EQ(challenges.devices(), 2u);  // c and d
 }
@@ -143,7 +158,7 @@ TEST_F(TpmChallengesTest, ThrottlesBeyondItsBoundAndRecovers) {
   const auto full = challenges.use("one more", "k", operation());
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, Code::throttled);
-  clock.advance(kTpmUseKept + std::chrono::seconds(1));
+  clock.advance(kTpmDeviceKept + std::chrono::seconds(1));
   EXPECT_TRUE(challenges.use("one more", "k", operation()));
 }
 
