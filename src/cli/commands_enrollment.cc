@@ -6,6 +6,7 @@
 #include "cli/enrollment_x509.h"
 #include "cli/session.h"
 #include "security/sas.h"
+#include "security/tpm/public_area.h"
 
 namespace doppel::cli {
 namespace {
@@ -104,18 +105,40 @@ Result<Output> with_keys(Session& session, Session::Call call, const Arguments& 
   return Output(std::move(enrollment));
 }
 
+// attestation.tpm of the options. `id` stays as it is, or becomes what the SDKs call a TPM that was
+// given no registration ID.
+Result<json::Object> tpm_attestation(const Arguments& args, std::string& id) {
+  const auto key = args.find("--endorsement-key");
+  const auto bytes = key ? base64_decode(*key) : std::nullopt;
+  if (!bytes)
+    return fail(Code::invalid_argument,
+                "tpm needs --endorsement-key, base64 of the TPM's TPM2B_PUBLIC");
+  if (id.empty()) id = security::tpm::default_registration_id(*bytes);
+  json::Object tpm{{"endorsementKey", *key}};
+  if (const auto root = args.find("--storage-root-key")) tpm["storageRootKey"] = *root;
+  return json::Object{{"type", "tpm"}, {"tpm", std::move(tpm)}};
+}
+
 Result<Output> create(Session& session, const Arguments& args, const Kind& kind) {
-  auto call = call_for(session, args, kind, "PUT");
-  if (!call) return fail(std::move(call.error()));
-  if (const auto type = args.find("--attestation-type");
-      type && !equal_ignoring_case(*type, "symmetricKey")) {
-    if (!equal_ignoring_case(*type, "x509"))
-      return fail(Code::unsupported, "--attestation-type is symmetricKey or x509");
+  std::string id = args.get(kind.id_option);
+  json::Object enrollment;
+  const auto type = args.get_or("--attestation-type", "symmetricKey");
+  if (equal_ignoring_case(type, "tpm")) {
+    auto attestation = tpm_attestation(args, id);
+    if (!attestation) return fail(std::move(attestation.error()));
+    enrollment["attestation"] = *std::move(attestation);
+  } else if (equal_ignoring_case(type, "x509")) {
     if (!args.has("--certificate-path"))
       return fail(Code::invalid_argument, "x509 needs --certificate-path");
+  } else if (!equal_ignoring_case(type, "symmetricKey")) {
+    return fail(Code::unsupported, "--attestation-type is symmetricKey, x509 or tpm");
   }
-  json::Object enrollment{
-      {kind.id_member, args.get_or(kind.id_option, session.profile().enrollment_group)}};
+  if (id.empty())
+    return fail(Code::invalid_argument, fmt::format("{} is required", kind.id_option));
+  auto call = call_for(session, args, kind, "PUT");
+  if (!call) return fail(std::move(call.error()));
+  call->path = fmt::format("/{}/{}", kind.folder, percent_encode(id));
+  enrollment[kind.id_member] = id;
   if (auto applied = apply_options(enrollment, args); !applied)
     return fail(std::move(applied.error()));
   call->body = std::move(enrollment);
@@ -227,7 +250,15 @@ std::vector<Command> enrollment_commands() {
   const Option registration{.names = "--registration-id,--rid,--enrollment-id,--eid",
                             .help = "Registration ID",
                             .is_required = true};
-  const Option attestation{.names = "--attestation-type,--at", .help = "symmetricKey or x509"};
+  const Option new_registration{
+      .names = "--registration-id,--rid,--enrollment-id,--eid",
+      .help = "Registration ID (default for a TPM: the one the SDKs make of its key)"};
+  const Option attestation{.names = "--attestation-type,--at",
+                           .help = "symmetricKey (the default), x509 or tpm"};
+  const Option endorsement{.names = "--endorsement-key,--ek",
+                           .help = "Endorsement key of the TPM, base64 of its TPM2B_PUBLIC"};
+  const Option storage_root{.names = "--storage-root-key,--srk",
+                            .help = "Storage root key of the TPM; kept, never compared"};
   const Option device{.names = "--device-id,--did",
                       .help = "Device ID (default: the registration ID)"};
   const Option etag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
@@ -268,8 +299,8 @@ std::vector<Command> enrollment_commands() {
        compute_device_key,
        {}},
       {"iot dps enrollment create", "Create an individual enrollment",
-       plus(with_x509(false), {registration, attestation, device}), with(create, kIndividual),
-       individuals},
+       plus(with_x509(false), {new_registration, attestation, endorsement, storage_root, device}),
+       with(create, kIndividual), individuals},
       {"iot dps enrollment show",
        "Show an individual enrollment",
        {kDps, kGroup, registration, show_keys},
