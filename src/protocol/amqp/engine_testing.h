@@ -194,18 +194,46 @@ class TestObserver final : public ClientObserver {
   std::optional<Condition> closed_why;
 };
 
+// Time of its own, for tests that have none yet.
+struct OwnTime {
+  doppel::testing::ManualClock clock;
+  doppel::testing::ManualExecutor executor{clock};
+};
+
 // A server engine and a client engine, joined by pipes that carry `chunk` bytes at a time.
 class Pair {
  public:
   explicit Pair(EngineOptions server_options = {}, EngineOptions client_options = {})
-      : server(executor), client(executor) {
+      : Pair(std::make_unique<OwnTime>(), nullptr, std::move(server_options),
+             std::move(client_options)) {}
+  // On the executor of the test, which outlives it.
+  Pair(doppel::testing::ManualExecutor& shared, EngineOptions client_options)
+      : Pair(nullptr, &shared, {}, std::move(client_options)) {}
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+  // What the engines still have to tell refers to it.
+  ~Pair() {
+    for (auto* end : {&client, &server}) end->engine->on_transport_closed();
+    executor.run_until_idle();
+  }
+
+ private:
+  Pair(std::unique_ptr<OwnTime> own, doppel::testing::ManualExecutor* shared,
+       EngineOptions server_options, EngineOptions client_options)
+      : own_time_(std::move(own)),
+        executor(shared != nullptr ? *shared : own_time_->executor),
+        clock(executor.clock()),
+        server(executor),
+        client(executor) {
     server_options.container_id = "server";
     client_options.container_id = "client";
     server.engine =
         ConnectionEngine::server(server.transport, container, std::move(server_options));
     client.engine = ConnectionEngine::client(client.transport, observer, std::move(client_options));
   }
+  std::unique_ptr<OwnTime> own_time_;
 
+ public:
   // Until nothing moves any more.
   void run() {
     bool has_moved = true;
@@ -231,8 +259,8 @@ class Pair {
     return link;
   }
 
-  doppel::testing::ManualClock clock;
-  doppel::testing::ManualExecutor executor{clock};
+  doppel::testing::ManualExecutor& executor;
+  doppel::testing::ManualClock& clock;
   TestContainer container;
   TestObserver observer;
   Endpoint server;
@@ -258,11 +286,30 @@ class RawPeer {
     std::string payload;
   };
 
-  explicit RawPeer(EngineOptions options = {}) : server(executor) {
+  explicit RawPeer(EngineOptions options = {})
+      : RawPeer(std::make_unique<OwnTime>(), nullptr, std::move(options)) {}
+  // On the executor of the test, which outlives it.
+  explicit RawPeer(doppel::testing::ManualExecutor& shared) : RawPeer(nullptr, &shared, {}) {}
+  RawPeer(const RawPeer&) = delete;
+  RawPeer& operator=(const RawPeer&) = delete;
+  ~RawPeer() {
+    server.engine->on_transport_closed();
+    executor.run_until_idle();
+  }
+
+ private:
+  RawPeer(std::unique_ptr<OwnTime> own, doppel::testing::ManualExecutor* shared,
+          EngineOptions options)
+      : own_time_(std::move(own)),
+        executor(shared != nullptr ? *shared : own_time_->executor),
+        clock(executor.clock()),
+        server(executor) {
     options.container_id = "server";
     server.engine = ConnectionEngine::server(server.transport, container, std::move(options));
   }
+  std::unique_ptr<OwnTime> own_time_;
 
+ public:
   void bytes(std::string_view bytes) {
     server.receive(bytes);
     run();
@@ -360,8 +407,8 @@ class RawPeer {
     return std::exchange(received_, {});
   }
 
-  doppel::testing::ManualClock clock;
-  doppel::testing::ManualExecutor executor{clock};
+  doppel::testing::ManualExecutor& executor;
+  doppel::testing::ManualClock& clock;
   TestContainer container;
   Endpoint server;
 

@@ -79,6 +79,8 @@ std::uint32_t LinkEndpoint::send(std::span<const std::string_view> pieces,
                                  const SendOptions& options) {
   check(can_send(), "a message is sent only while the link can send");
   check(options.tag.size() <= kDeliveryTagBytesMax, "a delivery tag has at most 32 bytes");
+  // A reply does not overtake the verdict on its request.
+  session_->flush_verdicts();
   const bool is_settled = sends_settled_ || options.is_settled;
   --credit_;
   ++delivery_count_;
