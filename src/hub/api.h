@@ -122,12 +122,26 @@ struct DeviceMessageView {
   }
 };
 
+// Why the hub ends a device's connection.
+enum class CloseCause : std::uint8_t {
+  taken_over,  // by a newer connection of the same identity
+  deleted,     // the identity
+  recreated,   // the identity: what was proven is not about the one of now
+  disabled,    // the identity
+  unsure,      // the store was reopened; what became of the identity is not known
+};
+std::string_view to_text(CloseCause cause);
+
+// What kMessageSizeMax limits: the body, the values of system properties, names and values of the
+// device's own (iot-hub.md section 1.4).
+std::size_t counted_size(const events::EventView& event);
+
 // How a device that is connected is reached. Kept by the connection's owner; called on its
 // executor.
 class DeviceConnection {
  public:
   virtual ~DeviceConnection() = default;
-  virtual void close(std::string_view reason) = 0;  // takeover, delete, disable, expired token
+  virtual void close(CloseCause cause) = 0;
   // A desired-property delta (with $version), if the device asked for them.
   virtual void push_desired(const std::string& body, std::int64_t version) = 0;
 };

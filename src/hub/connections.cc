@@ -2,6 +2,22 @@
 
 namespace doppel::hub {
 
+std::string_view to_text(CloseCause cause) {
+  switch (cause) {
+    case CloseCause::taken_over:
+      return "taken over by a newer connection of the same identity (400027)";
+    case CloseCause::deleted:
+      return "the identity was deleted";
+    case CloseCause::recreated:
+      return "the identity was created anew";
+    case CloseCause::disabled:
+      return "the identity was disabled";
+    case CloseCause::unsure:
+      return "the store was reopened";
+  }
+  return "?";
+}
+
 // Hub and device of an entity key; the end of a part is that of store::key().
 std::string_view Connections::device_part(std::string_view entity) {
   constexpr std::string_view kPartEnd("\0\1", 2);
@@ -20,8 +36,7 @@ Connections::Ticket Connections::add(const std::string& entity, GenerationId gen
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);
   auto& entry = shard.entries[entity];
-  if (entry.ticket != 0)
-    post_close(entry, "taken over by a newer connection of the same identity (400027)");
+  if (entry.ticket != 0) post_close(entry, CloseCause::taken_over);
   const auto now = clock_.now();
   entry = {.ticket = ticket,
            .generation = std::move(generation),
@@ -74,51 +89,51 @@ std::size_t Connections::connected_count(std::string_view prefix) const {
   return count;
 }
 
-void Connections::post_close(const Entry& entry, std::string_view reason) {
-  entry.home->post([weak = entry.connection, why = std::string(reason)] {
-    if (const auto live = weak.lock()) live->close(why);
+void Connections::post_close(const Entry& entry, CloseCause cause) {
+  entry.home->post([weak = entry.connection, cause] {
+    if (const auto live = weak.lock()) live->close(cause);
   });
 }
 
-void Connections::close(std::string_view entity, std::string_view reason) {
+void Connections::close(std::string_view entity, CloseCause cause) {
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);
   for (auto& [key, entry] : shard.entries) {
     if (entry.ticket == 0 || !key.starts_with(entity)) continue;
-    post_close(entry, reason);
+    post_close(entry, cause);
     disconnect(entry);
   }
 }
 
 void Connections::close_unless(std::string_view entity, std::string_view generation,
-                               std::string_view reason) {
+                               CloseCause cause) {
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(entity);
   if (found == shard.entries.end() || found->second.ticket == 0) return;
   if (found->second.generation.view() == generation) return;
-  post_close(found->second, reason);
+  post_close(found->second, cause);
   disconnect(found->second);
 }
 
-void Connections::close_all(std::string_view reason) {
+void Connections::close_all(CloseCause cause) {
   for (auto& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
     for (auto& [entity, entry] : shard.entries) {
       if (entry.ticket == 0) continue;
-      post_close(entry, reason);
+      post_close(entry, cause);
       disconnect(entry);
     }
   }
 }
 
-void Connections::forget(std::string_view entity, std::string_view reason) {
+void Connections::forget(std::string_view entity, CloseCause cause) {
   auto& shard = shard_of(entity);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(entity);
   if (found == shard.entries.end()) return;
   if (found->second.ticket != 0) {
-    post_close(found->second, reason);
+    post_close(found->second, cause);
     disconnect(found->second);
   }
   shard.entries.erase(found);

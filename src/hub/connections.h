@@ -50,12 +50,12 @@ class Connections {
   std::size_t connected_count(std::string_view prefix) const;
 
   // Tells the live connection to close, if there is one; a device's also those of its modules.
-  void close(std::string_view entity, std::string_view reason);
+  void close(std::string_view entity, CloseCause cause);
   // ... unless it belongs to `generation`.
-  void close_unless(std::string_view entity, std::string_view generation, std::string_view reason);
-  void close_all(std::string_view reason);
+  void close_unless(std::string_view entity, std::string_view generation, CloseCause cause);
+  void close_all(CloseCause cause);
   // An identity is gone: closes and forgets.
-  void forget(std::string_view entity, std::string_view reason);
+  void forget(std::string_view entity, CloseCause cause);
   void push_desired(std::string_view entity, std::string_view body, std::int64_t version);
 
  private:
@@ -82,7 +82,7 @@ class Connections {
     return shards_[TextHash{}(device_part(entity)) % shards_.size()];
   }
   static std::string_view device_part(std::string_view entity);
-  static void post_close(const Entry& entry, std::string_view reason);
+  static void post_close(const Entry& entry, CloseCause cause);
   void disconnect(Entry& entry);
 
   const Clock& clock_;

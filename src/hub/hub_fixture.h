@@ -120,7 +120,7 @@ class HubFixture : public ::testing::Test {
 // A connection that remembers what it was told.
 class RecordedConnection final : public DeviceConnection {
  public:
-  void close(std::string_view reason) override { closed.emplace_back(reason); }
+  void close(CloseCause cause) override { closed.emplace_back(to_text(cause)); }
   void push_desired(const std::string& body, std::int64_t version) override {
     pushed.emplace_back(version, body);
   }

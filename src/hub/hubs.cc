@@ -43,9 +43,9 @@ void HubService::on_commit(const store::CommitView& commit) {
       cache_.drop(entity, commit.version);
       const auto head = peek_identity(put.value);
       if (head.status == DeviceStatus::disabled) {
-        connections_.close(entity, "the identity was disabled");
+        connections_.close(entity, CloseCause::disabled);
       } else {
-        connections_.close_unless(entity, head.generation, "the identity was created anew");
+        connections_.close_unless(entity, head.generation, CloseCause::recreated);
       }
     });
     if_kind(put.key, prefix_of(kDeviceTwinKind), prefix_of(kModuleTwinKind),
@@ -58,7 +58,7 @@ void HubService::on_commit(const store::CommitView& commit) {
     if (!key.starts_with("hub-")) continue;
     if_kind(key, device, module, [&](std::string_view entity) {
       cache_.drop(entity, commit.version);
-      connections_.forget(entity, "the identity was deleted");
+      connections_.forget(entity, CloseCause::deleted);
     });
   }
 }
@@ -67,7 +67,7 @@ void HubService::on_commit(const store::CommitView& commit) {
 // connected has to prove itself again.
 void HubService::on_reopened(store::CommitVersion version) {
   cache_.clear(version);
-  connections_.close_all("the store was reopened");
+  connections_.close_all(CloseCause::unsure);
 }
 
 Presence HubService::presence(const HubName& hub, const DeviceId& device,

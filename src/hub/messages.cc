@@ -7,10 +7,7 @@
 #include "hub/keys.h"
 
 namespace doppel::hub {
-namespace {
 
-// What the limit counts: the body, the values of system properties, names and values of the
-// device's own (iot-hub.md section 1.4).
 std::size_t counted_size(const events::EventView& event) {
   std::size_t size = event.body.size() + event.message_id.size() + event.correlation_id.size() +
                      event.user_id.size() + event.to.size() + event.content_type.size() +
@@ -18,8 +15,6 @@ std::size_t counted_size(const events::EventView& event) {
   for (const auto& [name, value] : event.application_properties) size += name.size() + value.size();
   return size;
 }
-
-}  // namespace
 
 void HubService::send(const HubName& hub, DeviceMessageView message, Executor& home, Sent done) {
   const auto refuse = [&](const ServiceError& error) {

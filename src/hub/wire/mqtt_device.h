@@ -50,7 +50,7 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
   void on_closed(bool orderly);
 
   // DeviceConnection; from the hub, on this connection's executor.
-  void close(std::string_view reason) override;
+  void close(CloseCause cause) override { close(to_text(cause)); }
   void push_desired(const std::string& body, std::int64_t version) override;
 
   const Identity& identity() const { return parts_.grant.identity; }
@@ -62,6 +62,8 @@ class MqttDevice final : public DeviceConnection, public std::enable_shared_from
     std::uint16_t packet_id;
     bool is_done;
   };
+
+  void close(std::string_view reason);
 
   // A property bag and what it means.
   struct Bag {
