@@ -83,7 +83,7 @@ struct AsText {
   }
 };
 
-std::string text_of(const amqp::Value& value) { return std::visit(AsText{}, value.variant()); }
+std::string text_of(const amqp::Value& value) { return amqp_text(value); }
 
 json::Value to_json(const std::vector<amqp::Value>& items) {
   json::Array array;
@@ -193,6 +193,8 @@ Status copy_message(std::string_view encoded, Event& event) {
 }
 
 }  // namespace
+
+std::string amqp_text(const amqp::Value& value) { return std::visit(AsText{}, value.variant()); }
 
 Result<Event> decode_amqp_text(std::string_view record) {
   const auto stored = decode_amqp(record);
