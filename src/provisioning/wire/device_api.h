@@ -14,13 +14,18 @@ namespace doppel::provisioning {
 
 inline constexpr std::size_t kMessageSizeMax = 96 * 1024;  // bytes of body; Azure's limit for DPS
 
+// A connection whose proof did not turn out good has this long to register, and again this long
+// after its one answer.
+inline constexpr Duration kUnprovenLife = std::chrono::seconds(10);
+inline constexpr std::size_t kRequestsInFlightMax = 4;  // of one connection; beyond: status 429
+
 struct DeviceCall {
   Instance instance;  // null: unknown ID scope, refused like a bad proof
   RegistrationId id;
   Proof proof;
   std::string api_version;
   std::string tracking_id;
-  std::string_view transport;      // "mqtt", "https": for the log; static text
+  std::string_view transport;      // "mqtt", "https", "amqp": for the log; static text
   bool may_be_challenged = false;  // a TPM without a token gets a challenge in a 401: HTTPS only
 };
 

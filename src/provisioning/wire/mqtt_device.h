@@ -17,12 +17,8 @@
 
 namespace doppel::provisioning {
 
-// A connection whose proof did not turn out good has this long to register, and again this long
-// after its one answer.
-inline constexpr Duration kUnprovenLife = std::chrono::seconds(10);
 // C sets no keep-alive; without a packet for so long a connection is closed all the same.
 inline constexpr std::uint32_t kIdleMaxS = 600;
-inline constexpr std::size_t kRequestsInFlightMax = 4;  // of one connection; beyond: status 429
 
 // What a DPS user name says.
 struct MqttUserName {
