@@ -12,6 +12,7 @@
 #include "functions/function_host.h"
 #include "functions/wire/http_functions.h"
 #include "hub/hubs.h"
+#include "hub/wire/amqp_service.h"
 #include "hub/wire/http_device.h"
 #include "hub/wire/http_service.h"
 #include "hub/wire/mqtt_service.h"
@@ -19,6 +20,7 @@
 #include "net/loop.h"
 #include "net/server.h"
 #include "provisioning/api.h"
+#include "provisioning/wire/amqp_device.h"
 #include "provisioning/wire/http_device.h"
 #include "provisioning/wire/http_service.h"
 #include "provisioning/wire/mqtt_device.h"
@@ -60,7 +62,9 @@ struct Instance::Parts {
   std::unique_ptr<HttpWebhookClient> webhooks;
   std::unique_ptr<provisioning::Provisioning> provisioning;
   std::unique_ptr<hub::MqttService> hub_mqtt;
+  std::unique_ptr<hub::AmqpService> hub_amqp;
   std::unique_ptr<provisioning::MqttDeviceService> dps_mqtt;
+  std::unique_ptr<provisioning::AmqpDeviceService> dps_amqp;
   http::Router router;
   ServerIdentity identity;
   std::unique_ptr<Housekeeping> housekeeping;
@@ -190,7 +194,9 @@ mqtt::Service* Instance::Parts::service_for(const mqtt::Connect& connect) {
 
 void Instance::Parts::wire() {
   hub_mqtt = std::make_unique<hub::MqttService>(*hubs);
+  hub_amqp = std::make_unique<hub::AmqpService>(*hubs);
   dps_mqtt = std::make_unique<provisioning::MqttDeviceService>(*provisioning);
+  dps_amqp = std::make_unique<provisioning::AmqpDeviceService>(*provisioning);
   resources::WireHooks hooks;
   hooks.hub_stats = [this](HubName hub) { return hub_stats(std::move(hub)); };
   resources::register_routes(router, *resources, std::move(hooks));
@@ -204,7 +210,10 @@ void Instance::Parts::wire() {
   functions::register_routes(router, *functions, *resources);
   event_hubs = std::make_unique<EventHubs>(*log, *resources, clock, random);
   event_hubs->register_routes(router);
-  amqp_nodes.set_hooks(event_hubs->amqp_hooks());
+  AmqpHooks amqp_hooks = event_hubs->amqp_hooks();
+  amqp_hooks.iot_hubs = hub_amqp.get();
+  amqp_hooks.provisioning = dps_amqp.get();
+  amqp_nodes.set_hooks(std::move(amqp_hooks));
   register_status_routes(
       router,
       {.is_ready = is_ready, .ca_pem = identity.ca_pem, .store = *store, .resources = *resources});
