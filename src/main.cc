@@ -48,6 +48,7 @@ int serve(const Arguments& args) {
   }
   options.tls_cert = args.get("--tls-cert");
   options.tls_key = args.get("--tls-key");
+  options.trusted_ca = args.get("--trusted-ca");
   options.key_file = args.get("--key-file");
   options.is_quiet = args.has("--quiet");
   return doppel::server::serve(std::move(options));
@@ -76,6 +77,9 @@ int main(int argc, char** argv) {
          .help = "AMQP without TLS, on loopback only (default: off; clients expect 5672)"},
         {.names = "--tls-cert", .help = "PEM chain to use instead of Doppel's own certificates"},
         {.names = "--tls-key", .help = "PEM key of --tls-cert"},
+        {.names = "--trusted-ca",
+         .help = "PEM file of CAs that webhooks and linked hubs elsewhere may use, besides the "
+                 "system's"},
         {.names = "--key-file",
          .help =
              "Master key that seals secrets at rest (default: master.key in the data directory)"},

@@ -44,23 +44,21 @@ Status read_digital_twins(Session& session, const Arguments& args, World& world)
     world.digital_twins.insert(json::get_string_or(twin, "$dtId", ""));
   return {};
 }
+// Of the hub that is looked at; an instance may have others, here and elsewhere.
 Status read_registrations(Session& session, const Arguments& args, World& world) {
   auto host = session.dps_host(args);
   if (!host) return fail(std::move(host.error()));
-  auto groups = session.query_all(
-      {.path = "/enrollmentGroups/query", .api_version = kDpsVersion, .host = *host});
-  if (!groups) return fail(std::move(groups.error()));
-  for (const auto& group : *groups) {
-    auto states = session.query_all(
-        {.path = fmt::format("/registrations/{}/query",
-                             percent_encode(json::get_string_or(group, "enrollmentGroupId", ""))),
-         .api_version = kDpsVersion,
-         .host = *host});
-    if (!states) return fail(std::move(states.error()));
-    for (const auto& state : *states)
-      if (json::get_string_or(state, "status", "") == "assigned")
-        world.device_of_registration[json::get_string_or(state, "registrationId", "")] =
-            json::get_string_or(state, "deviceId", "");
+  auto hub = session.hub_host(args);
+  if (!hub) return fail(std::move(hub.error()));
+  auto states = session.query_all(
+      {.path = "/registrations/query", .api_version = kDpsVersion, .host = std::move(*host)});
+  if (!states) return fail(std::move(states.error()));
+  const std::string name = hub->substr(0, hub->find(':'));
+  for (const auto& state : *states) {
+    if (json::get_string_or(state, "status", "") != "assigned") continue;
+    if (!equal_ignoring_case(json::get_string_or(state, "assignedHub", ""), name)) continue;
+    world.device_of_registration[json::get_string_or(state, "registrationId", "")] =
+        json::get_string_or(state, "deviceId", "");
   }
   return {};
 }

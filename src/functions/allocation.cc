@@ -62,6 +62,7 @@ AllocationAnswer answer_for(const Request& request, const AppSettings& settings,
   initial.tags["dtId"] = request.registration_id;
   return AllocationAnswer{
       .hub_host_name = request.first_hub,
+      .device_id = std::nullopt,
       .initial_twin = std::move(initial),
       .payload = std::nullopt,
       .digital_twin = std::pair(settings.instance, DigitalTwinId(request.registration_id))};

@@ -26,7 +26,9 @@ inline constexpr std::string_view kDeleteFunction = "DeleteDeviceInTwinFunc";
 // The answer to a custom allocation request (dps.md section 4), from a built-in function or a
 // webhook.
 struct AllocationAnswer {
-  std::string hub_host_name;                     // of one of the request's linkedHubs
+  // Of one of the request's linkedHubs. Empty (our extension): the built-in policy chooses.
+  std::string hub_host_name;
+  std::optional<DeviceId> device_id;             // our extension: what the device is called there
   std::optional<hub::InitialTwin> initial_twin;  // replaces the enrollment's
   std::optional<json::Value> payload;            // for the device
   std::optional<std::pair<TwinsInstanceName, DigitalTwinId>>

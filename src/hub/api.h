@@ -80,6 +80,7 @@ struct DeviceTwin {
 struct InitialTwin {
   json::Object tags{};
   json::Object desired{};
+  json::Object reported{};  // of a device that comes from another hub
 };
 
 // What provisioning wants a hub to hold for one device.
@@ -87,7 +88,9 @@ struct EnsureIdentity {
   DeviceId device_id{};
   Authentication authentication{};
   bool iot_edge = false;
-  std::optional<InitialTwin> initial_twin{};  // for a new identity
+  std::optional<InitialTwin> initial_twin{};    // for a new identity
+  DeviceStatus status = DeviceStatus::enabled;  // of a new identity
+  std::string status_reason{};                  //
   bool reset_twin = false;  // an existing identity's twin goes back to initial_twin
 };
 struct EnsuredIdentity {

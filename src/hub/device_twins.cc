@@ -167,7 +167,7 @@ Task<Status> HubService::reset_twin(store::Transaction& tx, HubName hub, const I
   auto twin = found->value_or(DeviceTwin{.reported_metadata = fresh_metadata()});
   initial.desired = without_system_members(std::move(initial.desired));
   if (*found && json::equal(twin.tags, initial.tags) &&
-      json::equal(twin.desired, initial.desired) && twin.reported.empty()) {
+      json::equal(twin.desired, initial.desired) && json::equal(twin.reported, initial.reported)) {
     co_return Status();
   }
   const Stamp stamp{.time = time_text(parts_.clock.now()), .version = twin.desired_version + 1};
@@ -175,11 +175,12 @@ Task<Status> HubService::reset_twin(store::Transaction& tx, HubName hub, const I
   replace_section(twin.tags, nullptr, initial.tags, stamp);
   replace_section(twin.desired, &twin.desired_metadata, initial.desired, stamp);
   TwinChangeView change{.replaced = true, .tags = &initial.tags, .desired = &initial.desired};
-  const json::Object nothing;
-  if (!twin.reported.empty()) {
+  if (!json::equal(twin.reported, initial.reported)) {
     twin.reported.clear();
     twin.reported_metadata = fresh_metadata();
-    change.reported = &nothing;
+    const Stamp reported{.time = stamp.time, .version = twin.reported_version + 1};
+    merge_section(twin.reported, &twin.reported_metadata, initial.reported, reported);
+    change.reported = &initial.reported;
   }
   ++twin.etag;
   put_twin(tx, hub, identity, twin, change, &delta);

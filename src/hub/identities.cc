@@ -24,13 +24,18 @@ DeviceTwin fresh_twin(std::optional<InitialTwin> initial, const std::string& now
   merge_section(twin.tags, nullptr, initial->tags, stamp);
   const auto desired = without_system_members(std::move(initial->desired));
   if (!desired.empty()) merge_section(twin.desired, &twin.desired_metadata, desired, stamp);
+  const auto reported = without_system_members(std::move(initial->reported));
+  if (!reported.empty()) merge_section(twin.reported, &twin.reported_metadata, reported, stamp);
   return twin;
 }
 
 Status check_initial(const InitialTwin& initial) {
   if (auto ok = check_twin_patch(TwinSection::tags, initial.tags); !ok) return ok;
   if (auto ok = check_twin_patch(TwinSection::desired, initial.desired); !ok) return ok;
+  if (auto ok = check_twin_patch(TwinSection::reported, initial.reported); !ok) return ok;
   if (auto ok = check_section_growth(TwinSection::tags, 0, section_size(initial.tags)); !ok)
+    return ok;
+  if (auto ok = check_section_growth(TwinSection::reported, 0, section_size(initial.reported)); !ok)
     return ok;
   return check_section_growth(TwinSection::desired, 0, section_size(initial.desired));
 }
@@ -123,6 +128,8 @@ Task<Status> HubService::delete_identity(HubName hub, DeviceId device, ModuleId 
 Task<Result<EnsuredIdentity>> HubService::ensure_identity(store::Transaction& tx, HubName hub,
                                                           EnsureIdentity wanted) {
   Identity identity{.device_id = wanted.device_id,
+                    .status = wanted.status,
+                    .status_reason = wanted.status_reason,
                     .authentication = wanted.authentication,
                     .iot_edge = wanted.iot_edge};
   if (auto ok = check_identity(identity); !ok) co_return fail(std::move(ok.error()));

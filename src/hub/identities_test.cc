@@ -338,6 +338,28 @@ TEST_F(IdentitiesTest, EnsuringKeepsTheTwinUnlessAskedToReset) {
   EXPECT_EQ(store_version(), version) << "it was in its initial state already";
 }
 
+// A device that moves to this hub brings its reported properties, and is shut out if it was.
+TEST_F(IdentitiesTest, EnsuringTakesWhatADeviceBringsFromAnotherHub) {
+  EnsureIdentity moved{.device_id = DeviceId("d1"),
+                       .authentication = {.primary_key = key_of("p"), .secondary_key = key_of("s")},
+                       .initial_twin = InitialTwin{.tags = object(R"({"a":1})"),
+                                                   .desired = {},
+                                                   .reported = object(R"({"fw":2})")},
+                       .status = DeviceStatus::disabled,
+                       .status_reason = "stolen"};
+  ASSERT_TRUE(ensure(moved));
+  EXPECT_EQ(json::write(twin_of("d1")->reported), R"({"fw":2})");
+  EXPECT_EQ(get_device("d1")->status, DeviceStatus::disabled);
+  EXPECT_EQ(get_device("d1")->status_reason, "stolen");
+  moved.reset_twin = true;
+  const auto version = store_version();
+  ASSERT_TRUE(ensure(moved));
+  EXPECT_EQ(store_version(), version);
+  moved.initial_twin->reported = object(R"({"fw":3})");
+  ASSERT_TRUE(ensure(moved));
+  EXPECT_EQ(json::write(twin_of("d1")->reported), R"({"fw":3})");
+}
+
 TEST_F(IdentitiesTest, EnsuringRefusesABadInitialTwin) {
   expect_error(ensure({.device_id = DeviceId("d1"),
                        .initial_twin = InitialTwin{.tags = object(R"({"a.b":1})"), .desired = {}}}),

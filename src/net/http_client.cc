@@ -245,7 +245,8 @@ class HttpClient::Impl::Connection final : public StreamReceiver,
 Result<std::shared_ptr<const TlsContext>> HttpClient::Impl::context_of(
     const TlsClientConfig& config) {
   const std::string key = (config.is_verified ? "v" : "-") + config.ca_pem + '\n' +
-                          config.identity.chain_pem + '\n' + config.identity.key_pem;
+                          config.more_ca_pem + '\n' + config.identity.chain_pem + '\n' +
+                          config.identity.key_pem;
   if (const auto at = contexts.find(key); at != contexts.end()) return at->second;
   auto made = TlsContext::client(config);
   if (!made) return fail(made.error());

@@ -166,10 +166,10 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientConf
   set_common(context.get());
   if (config.is_verified) {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-    if (config.ca_pem.empty()) {
-      SSL_CTX_set_default_verify_paths(context.get());
-    } else {
-      const auto certificates = read_certificates(config.ca_pem);
+    if (config.ca_pem.empty()) SSL_CTX_set_default_verify_paths(context.get());
+    const std::string& given = config.ca_pem.empty() ? config.more_ca_pem : config.ca_pem;
+    if (!given.empty()) {
+      const auto certificates = read_certificates(given);
       if (certificates.empty()) return fail(Code::invalid_argument, "no CA certificate in the PEM");
       for (const auto& one : certificates)
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), one.get());

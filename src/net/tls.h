@@ -35,9 +35,10 @@ struct TlsConfig {
 };
 
 struct TlsClientConfig {
-  std::string ca_pem;       // trusted besides nothing else; empty: the system's trust store
-  bool is_verified = true;  // false: any certificate (tests and `--insecure` only)
-  CertifiedKey identity{};  // shown when the server asks; empty: none
+  std::string ca_pem;         // trusted besides nothing else; empty: the system's trust store
+  std::string more_ca_pem{};  // trusted besides the system's trust store
+  bool is_verified = true;    // false: any certificate (tests and `--insecure` only)
+  CertifiedKey identity{};    // shown when the server asks; empty: none
 };
 
 // Shared by connections of any thread; constant once made.

@@ -1,6 +1,7 @@
 // Choosing a hub: the policies, and what custom allocation asks and answers (dps.md section 4).
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -67,8 +68,8 @@ json::Object allocation_request(const Enrollment& enrollment, const Registration
 
 AllocationPolicy effective_policy(const Enrollment& enrollment, const resources::Dps& dps);
 
-// The hubs of this server that may take a device of the enrollment: those it names, or all linked
-// ones, without those that allocation shall not use. `static` takes the hub it names anyway.
+// The linked hubs that may take a device of the enrollment: those it names, or all, without those
+// that allocation shall not use. `static` takes the hub it names anyway.
 std::vector<const resources::LinkedHub*> candidates(const Enrollment& enrollment,
                                                     const resources::Dps& dps);
 
@@ -77,10 +78,22 @@ std::vector<const resources::LinkedHub*> candidates(const Enrollment& enrollment
 const resources::LinkedHub* choose_by_hash(const std::vector<const resources::LinkedHub*>& hubs,
                                            std::string_view registration_id);
 
-// static, hashed and geoLatency, which has no distances to measure here and is hashed
-// (docs/concepts/provisioning.md). Errors: NoHub.
+// What is called `hub` in hashes, measurements and the records of remote hubs: the resource's name,
+// else the host name in lower case. Public names may change, an assignment should not.
+std::string label_of(const resources::LinkedHub& hub);
+
+// Of the linked hubs whose link gives no latencyMs; nothing when there is no measurement yet.
+using MeasuredLatency = std::function<std::optional<Duration>(const resources::LinkedHub& hub)>;
+
+// How near a hub is: as its link says, else nothing for a hub of this server, else as measured.
+Duration latency_of(const resources::LinkedHub& hub, const MeasuredLatency& measured);
+
+// static, hashed and geoLatency: the nearest hub, those equally near by weighted hash
+// (docs/concepts/provisioning.md). A custom policy whose function leaves the choice to us takes the
+// instance's. Errors: NoHub.
 Result<const resources::LinkedHub*> choose_hub(const Enrollment& enrollment,
                                                const resources::Dps& dps,
-                                               std::string_view registration_id);
+                                               std::string_view registration_id,
+                                               const MeasuredLatency& measured = {});
 
 }  // namespace doppel::provisioning

@@ -7,7 +7,10 @@
 #include <string>
 
 #include "provisioning/enrollments.h"
+#include "provisioning/latencies.h"
 #include "provisioning/registrar.h"
+#include "provisioning/remote_saga.h"
+#include "provisioning/throttle.h"
 #include "resources/api.h"
 #include "security/secrets.h"
 
@@ -26,6 +29,7 @@ class Provisioning {
     functions::Functions& functions;
     WebhookClient& webhooks;
     Issuance::EnsureIssuer ensure_issuer;
+    RemoteTransport* remote_hubs = nullptr;  // null: linked hubs elsewhere cannot be reached
   };
   explicit Provisioning(Deps deps);
 
@@ -33,6 +37,8 @@ class Provisioning {
   const Clock& clock() const { return deps_.clock; }
   Random& random() { return deps_.random; }
   Enrollments& enrollments() { return enrollments_; }
+  RemoteSaga& remotes() { return remotes_; }
+  Throttle& throttle() { return throttle_; }
 
   // Null when there is none of that scope or name.
   Instance find_by_scope(std::string_view id_scope) const;
@@ -46,12 +52,18 @@ class Provisioning {
   // For Resources::on_deleted: forgets everything of an instance that is gone.
   Task<Status> purge(resources::DeletedResource gone);
 
+  // Begins the work in the background: undoes what a crash left in hubs elsewhere, removes what
+  // devices left there, measures how far they are. `home` outlives stop().
+  void start(Executor& home);
   // Refuses new registrations, cancels webhooks, ends when nothing runs any more.
   Task<void> stop();
 
  private:
   Deps deps_;
   EnrollmentCodec codec_;
+  Throttle throttle_;
+  RemoteSaga remotes_;
+  Latencies latencies_;
   Registrar registrar_;
   Enrollments enrollments_;
 };

@@ -24,14 +24,6 @@ bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-// The device IDs that IoT Hub takes (iot-hub.md section 6): refused here, or each registration
-// would fail later.
-bool is_valid_device_id(std::string_view id) {
-  constexpr std::string_view kOthers = "-:.+%_#*?!(),=@$'";
-  return !id.empty() && id.size() <= kIdSizeMax &&
-         std::ranges::all_of(id, [&](char c) { return is_alphanumeric(c) || kOthers.contains(c); });
-}
-
 // A member that is there and not null; many clients write null for what they do not set.
 const Value* find_set(const Value& object, std::string_view name) {
   const Value* member = json::find(object, name);
@@ -265,6 +257,13 @@ bool is_valid_registration_id(std::string_view id) {
     return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == ':';
   });
   return good && (is_alphanumeric(id.back()) || id.back() == '-');
+}
+
+// Refused here, or each registration would fail later (iot-hub.md section 6).
+bool is_valid_device_id(std::string_view id) {
+  constexpr std::string_view kOthers = "-:.+%_#*?!(),=@$'";
+  return !id.empty() && id.size() <= kIdSizeMax &&
+         std::ranges::all_of(id, [&](char c) { return is_alphanumeric(c) || kOthers.contains(c); });
 }
 
 std::string make_etag(Random& random) { return fmt::format("\"{}\"", random.uuid()); }

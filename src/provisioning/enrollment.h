@@ -68,6 +68,8 @@ struct Enrollment {
 
 // 1..128 characters of A-Z a-z 0-9 - . _ :, the last one alphanumeric or '-'.
 bool is_valid_registration_id(std::string_view id);
+// What IoT Hub takes: 1..128 characters of letters, digits and -:.+%_#*?!(),=@$'
+bool is_valid_device_id(std::string_view id);
 // A quoted etag that was never used before.
 std::string make_etag(Random& random);
 // 64 random bytes in base64, as the service makes keys.

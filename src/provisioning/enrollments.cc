@@ -354,6 +354,19 @@ Task<Result<Page>> Enrollments::query_registrations(Instance instance, std::stri
                           std::move(show));
 }
 
+Task<Result<Page>> Enrollments::query_all_registrations(Instance instance, PageRequest request) {
+  struct Shower {
+    static Task<Result<std::optional<json::Object>>> show(store::Entry entry) {
+      auto registration = decode_registration(entry.value);
+      if (!registration) co_return fail(std::move(registration.error()));
+      co_return state_json(*registration);
+    }
+  };
+  Show show = [](store::Entry entry) { return Shower::show(std::move(entry)); };
+  co_return co_await page(deps_.store.snapshot(), registrations_prefix(instance->name),
+                          std::move(request), std::move(show));
+}
+
 // ---- Registrations ----
 
 Task<Result<std::optional<Registration>>> Enrollments::read_registration(

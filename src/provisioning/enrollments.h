@@ -77,6 +77,8 @@ class Enrollments {
   Task<Status> remove_registration(Instance instance, std::string id, std::string if_match);
   // Of one group, whether the group still exists or not.
   Task<Result<Page>> query_registrations(Instance instance, std::string group, PageRequest request);
+  // Of the whole instance, individual ones too: our extension.
+  Task<Result<Page>> query_all_registrations(Instance instance, PageRequest request);
   // For `check`: registrations of all kinds, after `after` (a registration ID, or empty).
   Task<Result<std::vector<Registration>>> list_registrations(std::string instance,
                                                              std::string after, std::size_t limit);

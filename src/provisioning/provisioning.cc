@@ -10,20 +10,45 @@ Instance hold(const std::shared_ptr<const resources::Catalog>& catalog,
   return instance != nullptr ? Instance(catalog, instance) : nullptr;
 }
 
+// For who composes without them.
+class NoRemoteHubs final : public RemoteTransport {
+ public:
+  Task<Result<RemoteReply>> send(RemoteRequest, RemoteTimeouts, std::stop_token) override {
+    co_return fail(Code::unavailable, "this server calls no hubs elsewhere");
+  }
+};
+
+RemoteTransport& transport_or_none(RemoteTransport* transport) {
+  static NoRemoteHubs none;
+  return transport != nullptr ? *transport : none;
+}
+
 }  // namespace
 
 Provisioning::Provisioning(Deps deps)
     : deps_(std::move(deps)),
       codec_(deps_.box, deps_.random),
-      registrar_(Registrar::Deps{.store = deps_.store,
-                                 .clock = deps_.clock,
-                                 .random = deps_.random,
-                                 .codec = codec_,
-                                 .catalog = deps_.catalog,
-                                 .hubs = deps_.hubs,
-                                 .functions = deps_.functions,
-                                 .webhooks = deps_.webhooks,
-                                 .ensure_issuer = deps_.ensure_issuer}),
+      throttle_(deps_.clock),
+      remotes_(RemoteSaga::Deps{.store = deps_.store,
+                                .clock = deps_.clock,
+                                .random = deps_.random,
+                                .box = deps_.box,
+                                .catalog = deps_.catalog,
+                                .transport = transport_or_none(deps_.remote_hubs)}),
+      latencies_(transport_or_none(deps_.remote_hubs), deps_.catalog),
+      registrar_(Registrar::Deps{
+          .store = deps_.store,
+          .clock = deps_.clock,
+          .random = deps_.random,
+          .codec = codec_,
+          .catalog = deps_.catalog,
+          .hubs = deps_.hubs,
+          .functions = deps_.functions,
+          .webhooks = deps_.webhooks,
+          .ensure_issuer = deps_.ensure_issuer,
+          .throttle = throttle_,
+          .remotes = remotes_,
+          .latency = [this](const resources::LinkedHub& hub) { return latencies_.of(hub); }}),
       enrollments_(Enrollments::Deps{
           .store = deps_.store, .clock = deps_.clock, .random = deps_.random, .codec = codec_}) {}
 
@@ -58,6 +83,15 @@ Task<Status> Provisioning::purge(resources::DeletedResource gone) {
   co_return co_await enrollments_.purge(std::move(gone.name));
 }
 
-Task<void> Provisioning::stop() { return registrar_.stop(); }
+void Provisioning::start(Executor& home) {
+  remotes_.start(home);
+  latencies_.start(home);
+}
+
+Task<void> Provisioning::stop() {
+  co_await latencies_.stop();
+  co_await remotes_.stop();  // first: what is begun is recorded, and undone at the next start
+  co_await registrar_.stop();
+}
 
 }  // namespace doppel::provisioning

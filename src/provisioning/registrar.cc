@@ -85,6 +85,17 @@ const ServiceError kBeginAgain{.name = "BeginAgain",
                                .code = Code::conflict,
                                .text = "what the registration was based on has changed"};
 
+const ServiceError kLookFirst{.name = "LookFirst",
+                              .number = 0,
+                              .http_status = 503,
+                              .code = Code::unavailable,
+                              .text = "a linked hub must be asked first"};
+const ServiceError kMakeFirst{.name = "MakeFirst",
+                              .number = 0,
+                              .http_status = 503,
+                              .code = Code::unavailable,
+                              .text = "a linked hub must be changed first"};
+
 Registrar::Registrar(Deps deps)
     : deps_(std::move(deps)),
       tpm_(deps_.store, deps_.codec, deps_.clock, deps_.random),
@@ -106,6 +117,10 @@ Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request
                    "a signing request needs an enrollment with a credentialPolicyName");
   }
   const auto csr = request.csr;
+  // Not before the proof: a stranger could use up what the devices have.
+  if (auto taken = deps_.throttle.take(*request.instance, Metered::registration); !taken) {
+    co_return fail(std::move(taken.error()));
+  }
   auto begun = operations_.begin_or_join(subject_of(*request.instance, request.id));
   if (!begun) co_return fail(std::move(begun.error()));
   const std::shared_ptr<Operation> operation = begun->operation;
@@ -193,12 +208,22 @@ Task<Result<std::optional<Registration>>> Registrar::find_record(const resources
 // Nothing may escape a spawned task.
 Task<Result<Outcome>> Registrar::run_guarded(std::shared_ptr<Job> job) {
   std::string what;
+  std::optional<Result<Outcome>> ended;
+  job->remote->until = deps_.clock.steady() + kRemoteWhole;
   try {
-    co_return co_await run(job);
+    ended.emplace(co_await run(job));
   } catch (const std::exception& error) {
     what = error.what();
   }
-  co_return failed(*job, Error{.code = Code::internal, .message = std::move(what)});
+  if (!ended) {
+    ended.emplace(failed(*job, Error{.code = Code::internal, .message = std::move(what)}));
+  }
+  try {
+    co_await give_up_unfinished(job);
+  } catch (const std::exception& error) {
+    log::error("provisioning.give_up_failed", {{"reason", error.what()}});
+  }
+  co_return *std::move(ended);
 }
 
 Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
@@ -234,11 +259,11 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
 
 Task<Result<Registration>> Registrar::attempt(std::shared_ptr<Job> job) {
   if (auto ready = co_await prepare_issuance(job); !ready) co_return fail(std::move(ready.error()));
-  // The only wait on the outside world comes before the commit, never inside it.
+  job->remote->seen.clear();
+  job->remote->made.reset();
+  // The waits on the outside world come before the commit, never inside it.
   if (auto asked = co_await ask_webhook(job); !asked) co_return fail(std::move(asked.error()));
-  std::function<Task<Result<Registration>>(store::Transaction&)> body =
-      [this, job](store::Transaction& tx) { return assign(tx, job); };
-  co_return co_await store::transact<Registration>(deps_.store, std::move(body));
+  co_return co_await commit_assignment(std::move(job));
 }
 
 // The issuer is there, and trusted by the hub, before the device is told so.
@@ -278,14 +303,18 @@ Task<Status> Registrar::ask_webhook(std::shared_ptr<Job> job) {
   if (effective_policy(enrollment, job->instance()) != AllocationPolicy::custom) co_return Status();
   if (deps_.functions.builtin_allocation_app(enrollment.webhook->url)) co_return Status();
   std::string body;
-  {
+  while (body.empty()) {
     store::Transaction tx(deps_.store);  // reads only
     Plan plan;
-    if (auto read = co_await read_state(tx, *job, plan); !read) co_return read;
+    if (auto read = co_await read_state(tx, *job, plan); !read) {
+      if (read.error().service != &kLookFirst) co_return read;
+      if (auto looked = co_await look(job); !looked) co_return looked;
+      continue;
+    }
     if (!plan.runs_allocation) co_return Status();
     const auto hubs = candidates(enrollment, job->instance());
     if (hubs.empty()) {
-      co_return fail(errors::dps::kNoHub, "no linked hub of this server can take the device");
+      co_return fail(errors::dps::kNoHub, "no linked hub can take the device");
     }
     body = json::write(allocation_request(enrollment, job->request.id, job->proven.runtime_context,
                                           plan.current ? &*plan.current : nullptr,

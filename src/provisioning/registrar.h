@@ -20,6 +20,8 @@
 #include "provisioning/operations.h"
 #include "provisioning/prover.h"
 #include "provisioning/registration.h"
+#include "provisioning/remote_saga.h"
+#include "provisioning/throttle.h"
 #include "store/transaction.h"
 
 namespace doppel::provisioning {
@@ -61,6 +63,9 @@ class Registrar {
     functions::Functions& functions;
     WebhookClient& webhooks;
     Issuance::EnsureIssuer ensure_issuer;
+    Throttle& throttle;
+    RemoteSaga& remotes;
+    MeasuredLatency latency{};  // of linked hubs elsewhere
   };
   explicit Registrar(Deps deps);
 
@@ -92,6 +97,7 @@ class Registrar {
  private:
   struct Job;   // one registration under way
   struct Plan;  // what its transaction decided
+  struct RemoteWork;
   Task<Result<Outcome>> run(std::shared_ptr<Job> job);
   Task<Result<Outcome>> run_guarded(std::shared_ptr<Job> job);
   Task<Result<Registration>> attempt(std::shared_ptr<Job> job);
@@ -101,6 +107,7 @@ class Registrar {
   Task<Status> ask_webhook(std::shared_ptr<Job> job);
   Task<Result<Registration>> assign(store::Transaction& tx, std::shared_ptr<Job> job);
   Task<Status> read_state(store::Transaction& tx, const Job& job, Plan& plan);
+  bool is_there(const resources::Dps& instance, const Registration& record) const;
   Task<Status> allocate(store::Transaction& tx, const Job& job, Plan& plan);
   Task<Status> decide_twin(store::Transaction& tx, const Job& job, Plan& plan);
   Task<Status> decide_existing_twin(store::Transaction& tx, const Job& job, Plan& plan,
@@ -110,6 +117,22 @@ class Registrar {
   void decide_tpm_key(const Job& job, Plan& plan);
   Status deliver_tpm_key(const Job& job, json::Object& state) const;
   Registration stage_record(store::Transaction& tx, const Job& job, const Plan& plan);
+
+  // With hubs elsewhere (registrar_remote.cc).
+  Task<Result<Registration>> commit_assignment(std::shared_ptr<Job> job);
+  Task<Status> look(std::shared_ptr<Job> job);
+  Task<Status> make(std::shared_ptr<Job> job);
+  Task<void> give_up_unfinished(std::shared_ptr<Job> job);
+  static Result<std::optional<RemoteIdentity>> seen_identity(const Job& job,
+                                                             const RemotePlace& place);
+  static Result<std::optional<hub::DeviceTwin>> seen_twin(const Job& job, const RemotePlace& place);
+  Task<Result<std::optional<hub::Identity>>> find_identity(store::Transaction& tx, const Job& job,
+                                                           const Plan& plan);
+  Task<Result<std::optional<hub::DeviceTwin>>> find_twin(store::Transaction& tx, const Job& job,
+                                                         HubName hub, bool is_remote,
+                                                         DeviceId device);
+  Task<Status> stage_remote(store::Transaction& tx, const Job& job, Plan& plan);
+  Task<Status> stage_departure(store::Transaction& tx, const Job& job, const Plan& plan);
   Task<Result<std::optional<Registration>>> find_record(const resources::Dps& instance,
                                                         const RegistrationId& id);
 

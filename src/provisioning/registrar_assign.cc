@@ -32,7 +32,7 @@ bool is_exactly(const hub::DeviceTwin& twin, const hub::InitialTwin& initial) {
 }
 
 hub::InitialTwin merged(const hub::DeviceTwin& twin, const hub::InitialTwin& over) {
-  hub::InitialTwin out{.tags = twin.tags, .desired = twin.desired};
+  hub::InitialTwin out{.tags = twin.tags, .desired = twin.desired, .reported = twin.reported};
   merge_over(out.tags, over.tags);
   merge_over(out.desired, over.desired);
   return out;
@@ -103,6 +103,16 @@ Task<Result<Registration>> Registrar::assign(store::Transaction& tx, std::shared
   co_return stage_record(tx, *job, plan);
 }
 
+// Whether the hub of the record is one that this instance still deals with.
+bool Registrar::is_there(const resources::Dps& instance, const Registration& record) const {
+  if (!record.is_remote) {
+    const auto catalog = deps_.catalog();
+    return catalog->find_hub(record.hub.view()) != nullptr;
+  }
+  const resources::LinkedHub* linked = instance.find_linked_hub(record.hub.view());
+  return linked != nullptr && !linked->hub && is_usable(*linked);
+}
+
 Task<Status> Registrar::read_state(store::Transaction& tx, const Job& job, Plan& plan) {
   const std::string_view instance = job.instance().name;
   const std::string_view id = job.request.id.view();
@@ -125,18 +135,19 @@ Task<Status> Registrar::read_state(store::Transaction& tx, const Job& job, Plan&
     plan.current = *std::move(record);
   }
   plan.policy = effective_reprovision(job.enrollment(), job.request.api_version);
-  const auto catalog = deps_.catalog();
-  if (plan.current && catalog->find_hub(plan.current->hub.view()) != nullptr) {
-    auto identity =
-        co_await deps_.hubs.find_identity(tx, plan.current->hub, plan.current->device_id);
+  if (plan.current && is_there(job.instance(), *plan.current)) {
+    plan.hub = plan.current->hub;
+    plan.is_remote = plan.current->is_remote;
+    plan.device = plan.current->device_id;
+    auto identity = co_await find_identity(tx, job, plan);
     if (!identity) co_return fail(std::move(identity.error()));
     plan.current_identity = *std::move(identity);
   } else if (plan.current) {
     plan.policy.update_hub_assignment = true;  // its hub is gone; the device needs another
   }
   // A device that was deleted in its hub also lost its digital twin: the function makes it again.
-  plan.runs_allocation =
-      !plan.current || plan.policy.update_hub_assignment || !plan.current_identity;
+  plan.runs_allocation = !plan.current || plan.policy.update_hub_assignment ||
+                         !plan.current_identity || job.remote->needs_allocation;
   co_return Status();
 }
 
@@ -147,7 +158,7 @@ Task<Status> Registrar::allocate(store::Transaction& tx, const Job& job, Plan& p
   if (plan.runs_allocation && effective_policy(enrollment, instance) == AllocationPolicy::custom) {
     const auto hubs = candidates(enrollment, instance);
     if (hubs.empty()) {
-      co_return fail(errors::dps::kNoHub, "no linked hub of this server can take the device");
+      co_return fail(errors::dps::kNoHub, "no linked hub can take the device");
     }
     if (const auto app = deps_.functions.builtin_allocation_app(enrollment.webhook->url)) {
       json::Value request =
@@ -160,31 +171,37 @@ Task<Status> Registrar::allocate(store::Transaction& tx, const Job& job, Plan& p
       if (!job.webhook_answer) co_return fail(kBeginAgain);
       plan.answer = job.webhook_answer;
     }
-    chosen = instance.find_linked_hub(plan.answer->hub_host_name);
-    if (chosen == nullptr || !chosen->hub) {
-      co_return fail(errors::dps::kAllocationFailed,
-                     fmt::format("Custom allocation failed: {} is not a linked hub",
-                                 plan.answer->hub_host_name));
+    if (!plan.answer->hub_host_name.empty()) {
+      chosen = instance.find_linked_hub(plan.answer->hub_host_name);
+      if (chosen == nullptr || !is_usable(*chosen)) {
+        co_return fail(errors::dps::kAllocationFailed,
+                       fmt::format("Custom allocation failed: {} is not a linked hub",
+                                   plan.answer->hub_host_name));
+      }
     }
   }
 
   const bool stays = plan.current && !plan.policy.update_hub_assignment;
   if (stays) {
     plan.hub = plan.current->hub;
+    plan.is_remote = plan.current->is_remote;
     const auto catalog = deps_.catalog();
-    const resources::Hub* hub = catalog->find_hub(plan.hub.view());
+    const resources::Hub* hub = plan.is_remote ? nullptr : catalog->find_hub(plan.hub.view());
     plan.host_name = hub != nullptr ? hub->host_name : plan.current->assigned_hub;
     plan.device = plan.current->device_id;
   } else {
     if (chosen == nullptr) {
-      auto best = choose_hub(enrollment, instance, job.request.id.view());
+      auto best = choose_hub(enrollment, instance, job.request.id.view(), deps_.latency);
       if (!best) co_return fail(std::move(best.error()));
       chosen = *best;
     }
-    plan.hub = *chosen->hub;
+    plan.is_remote = !chosen->hub.has_value();
+    plan.hub = chosen->hub.value_or(HubName(remote_name(*chosen)));
     plan.host_name = chosen->host_name;
     // A group's device keeps the spelling it came with first: device IDs are case-sensitive.
-    if (!enrollment.device_id.empty()) {
+    if (plan.answer && plan.answer->device_id) {
+      plan.device = *plan.answer->device_id;
+    } else if (!enrollment.device_id.empty()) {
       plan.device = DeviceId(enrollment.device_id);
     } else if (plan.current) {
       plan.device = plan.current->device_id;
@@ -194,14 +211,15 @@ Task<Status> Registrar::allocate(store::Transaction& tx, const Job& job, Plan& p
     }
   }
   plan.moves = plan.current_identity &&
-               (plan.current->hub != plan.hub || plan.current->device_id != plan.device);
+               (plan.current->hub != plan.hub || plan.current->is_remote != plan.is_remote ||
+                plan.current->device_id != plan.device);
   co_return Status();
 }
 
 Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan& plan) {
   plan.existing = plan.current_identity;
   if (plan.moves || !plan.current_identity) {
-    auto found = co_await deps_.hubs.find_identity(tx, plan.hub, plan.device);
+    auto found = co_await find_identity(tx, job, plan);
     if (!found) co_return fail(std::move(found.error()));
     plan.existing = *std::move(found);
   }
@@ -213,6 +231,7 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
   wanted.iot_edge = job.enrollment().iot_edge;
   plan.ensure = std::move(wanted);
   decide_tpm_key(job, plan);
+  plan.authentication = plan.ensure->authentication;
 
   // The function's twin takes the place of the enrollment's, and of the one a device would bring
   // along.
@@ -222,12 +241,18 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
   if (plan.moves) {
     plan.substatus = kDataReset;
     if (plan.policy.migrate_device_data && !(plan.answer && plan.answer->initial_twin)) {
-      auto old = co_await deps_.hubs.find_twin(tx, plan.current->hub, plan.current->device_id);
+      auto old = co_await find_twin(tx, job, plan.current->hub, plan.current->is_remote,
+                                    plan.current->device_id);
       if (!old) co_return fail(std::move(old.error()));
-      if (*old) initial = {.tags = (*old)->tags, .desired = (*old)->desired};
+      if (*old) {
+        initial = {.tags = (*old)->tags, .desired = (*old)->desired, .reported = (*old)->reported};
+      }
       plan.substatus = kDataMigrated;
     }
     plan.ensure->reset_twin = plan.existing.has_value();
+    // Whom an operator has shut out stays out.
+    plan.ensure->status = plan.current_identity->status;
+    plan.ensure->status_reason = plan.current_identity->status_reason;
   }
   if (!plan.existing || plan.moves) {
     plan.ensure->initial_twin = std::move(initial);
@@ -237,12 +262,12 @@ Task<Status> Registrar::decide_twin(store::Transaction& tx, const Job& job, Plan
 }
 
 // The identity is there and stays: leave what is as it should be alone.
-Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job&, Plan& plan,
+Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job& job, Plan& plan,
                                              hub::InitialTwin initial) {
   const bool first_time = !plan.current;
   const bool may_change = first_time || plan.policy.update_hub_assignment;
   if (may_change) {
-    auto found = co_await deps_.hubs.find_twin(tx, plan.hub, plan.device);
+    auto found = co_await find_twin(tx, job, plan.hub, plan.is_remote, plan.device);
     if (!found) co_return fail(std::move(found.error()));
     const hub::DeviceTwin twin = found->value_or(hub::DeviceTwin{});
     if (!first_time && !plan.policy.migrate_device_data) {
@@ -267,11 +292,12 @@ Task<Status> Registrar::decide_existing_twin(store::Transaction& tx, const Job&,
   co_return Status();
 }
 
-Task<Status> Registrar::stage_identity(store::Transaction& tx, const Job&, Plan& plan) {
+Task<Status> Registrar::stage_identity(store::Transaction& tx, const Job& job, Plan& plan) {
+  if (plan.is_remote) {
+    if (auto staged = co_await stage_remote(tx, job, plan); !staged) co_return staged;
+  }
   if (plan.moves) {
-    auto removed =
-        co_await deps_.hubs.remove_identity(tx, plan.current->hub, plan.current->device_id);
-    if (!removed) co_return removed;
+    if (auto staged = co_await stage_departure(tx, job, plan); !staged) co_return staged;
   }
   if (plan.ensure) {
     auto ensured = co_await deps_.hubs.ensure_identity(tx, plan.hub, *plan.ensure);
@@ -309,8 +335,9 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
                             (!payload || json::equal(*payload, *record.payload));
   if (plan.current && !plan.ensure && !plan.moves && same_payload && record.group == group &&
       record.attestation == job.enrollment().attestation && record.tpm == tpm &&
-      record.hub == plan.hub && record.assigned_hub == plan.host_name &&
-      record.device_id == plan.device) {
+      record.hub == plan.hub && record.is_remote == plan.is_remote &&
+      record.assigned_hub == plan.host_name && record.device_id == plan.device &&
+      record.substatus == plan.substatus) {
     return record;  // all is as it was: nothing is written
   }
 
@@ -321,6 +348,7 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
   record.attestation = job.enrollment().attestation;
   record.tpm = tpm;
   record.hub = plan.hub;
+  record.is_remote = plan.is_remote;
   record.assigned_hub = plan.host_name;
   record.device_id = plan.device;
   record.substatus = plan.substatus;

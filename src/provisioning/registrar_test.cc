@@ -224,6 +224,8 @@ TEST_F(RegistrarTest, MovesADeviceWithItsTwinOrWithoutOrNotAtAll) {
     ended(world.register_device("dev-1"), OutcomeStatus::assigned);
     auto identity = world.stored_identity("hub1", "dev-1")->get_object();
     identity["tags"] = json::Object{{"room", "kitchen"}};
+    identity["reported"] = json::Object{{"firmware", "1.2"}};
+    identity["disabled"] = true;
     store::WriteSet changes;
     changes.puts.push_back(
         {testing::FakeHubs::key(HubName("hub1"), DeviceId("dev-1")), json::write(identity)});
@@ -237,6 +239,9 @@ TEST_F(RegistrarTest, MovesADeviceWithItsTwinOrWithoutOrNotAtAll) {
     const auto there = world.stored_identity(c.hub, "dev-1");
     ASSERT_TRUE(there);
     EXPECT_EQ(json::get_string_or(*json::find(*there, "tags"), "room", ""), c.room);
+    EXPECT_EQ(json::find(*there, "reported")->get_object().contains("firmware"),
+              c.room == "kitchen");
+    EXPECT_TRUE(json::find(*there, "disabled")->get_bool()) << "whom an operator shut out";
   }
 }
 
@@ -291,14 +296,31 @@ TEST_F(RegistrarTest, RepeatsAWebhookOnceAndOnlyWhenThatMayHelp) {
 
 TEST_F(RegistrarTest, RefusesNonsenseFromAWebhook) {
   ASSERT_TRUE(put_group(kWebhook));
-  for (const char* body : {"", "not json", "[]", "{}", R"({"iotHubHostName":7})",
-                           R"({"iotHubHostName":"far.example.net"})",
-                           R"({"iotHubHostName":"hub1.example.net","initialTwin":5})"}) {
+  for (const char* body :
+       {"", "not json", "[]", R"({"iotHubHostName":7})", R"({"iotHubHostName":""})",
+        R"({"deviceId":"a b"})", R"({"iotHubHostName":"far.example.net"})",
+        R"({"iotHubHostName":"hub1.example.net","initialTwin":5})"}) {
     webhooks.replies = {WebhookReply{200, body}};
     const auto state = ended(register_device("dev-1"), OutcomeStatus::failed);
     EXPECT_EQ(state.at("errorCode").to_number<int>(), 400209) << body;
   }
   EXPECT_EQ(count("fakehub"), 0u);
+}
+
+// Our extension: the function need not know better than the built-in policy.
+TEST_F(RegistrarTest, ChoosesTheHubWhenTheWebhookDoesNotAndCallsTheDeviceAsItSays) {
+  ASSERT_TRUE(put_group(kWebhook));
+  webhooks.replies = {WebhookReply{200, R"({"deviceId":"line-4-press","payload":{"a":1}})"}};
+  const auto state = assigned("dev-1");
+  EXPECT_EQ(text_of(state, "assignedHub"), "hub1.example.net");
+  EXPECT_EQ(text_of(state, "deviceId"), "line-4-press");
+  EXPECT_TRUE(stored_identity("hub1", "line-4-press"));
+  // Without a name it keeps the one it has; with another it moves to that.
+  webhooks.replies = {WebhookReply{200, R"({"iotHubHostName":null,"deviceId":null})"}};
+  EXPECT_EQ(text_of(assigned("dev-1"), "deviceId"), "line-4-press");
+  webhooks.replies = {WebhookReply{200, R"({"deviceId":"line-5-press"})"}};
+  EXPECT_EQ(text_of(assigned("dev-1"), "deviceId"), "line-5-press");
+  EXPECT_EQ(count("fakehub"), 1u);
 }
 
 // A device that lost the answer sends its register again; the function must not run twice for it.

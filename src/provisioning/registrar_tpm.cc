@@ -23,7 +23,9 @@ void Registrar::decide_tpm_key(const Job& job, Plan& plan) {
     return;
   }
   const std::string fingerprint = tpm_fingerprint(job.proven.tpm->keys->endorsement_key);
-  const bool is_known = plan.current && plan.current->tpm == fingerprint && !plan.moves;
+  // Or it was made for it a moment ago, in a hub elsewhere.
+  const bool is_known = (plan.current && plan.current->tpm == fingerprint && !plan.moves) ||
+                        (plan.is_remote && job.remote->made);
   if (is_known && plan.existing &&
       plan.existing->authentication.type == hub::AuthenticationType::sas) {
     const auto known = base64_decode(plan.existing->authentication.primary_key);

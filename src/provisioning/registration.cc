@@ -27,6 +27,7 @@ std::string encode(const Registration& r) {
   if (r.attestation != AttestationType::symmetric_key) out["att"] = to_string(r.attestation);
   if (!r.tpm.empty()) out["tpm"] = r.tpm;
   out["hub"] = r.hub.str();
+  if (r.is_remote) out["remote"] = true;
   out["host"] = r.assigned_hub;
   out["device"] = r.device_id.str();
   out["sub"] = r.substatus;
@@ -54,6 +55,8 @@ Result<Registration> decode_registration(std::string_view stored) {
   r.attestation = parse_attestation_type(text("att")).value_or(AttestationType::symmetric_key);
   r.tpm = text("tpm");
   r.hub = HubName(text("hub"));
+  const json::Value* remote = json::find(*parsed, "remote");
+  r.is_remote = remote != nullptr && remote->is_bool() && remote->get_bool();
   r.assigned_hub = text("host");
   r.device_id = DeviceId(text("device"));
   r.substatus = text("sub");

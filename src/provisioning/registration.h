@@ -18,8 +18,9 @@ struct Registration {
   RegistrationId id;  // as the device spelled it first
   std::string group;  // the enrollment group that admitted it; empty: an individual enrollment
   AttestationType attestation = AttestationType::symmetric_key;  // by which it was admitted
-  std::string tpm;  // tpm_fingerprint() of the TPM whose key the hub has; else empty
-  HubName hub;
+  std::string tpm;           // tpm_fingerprint() of the TPM whose key the hub has; else empty
+  HubName hub;               // a remote one is called by its host name
+  bool is_remote = false;    // a linked hub that is not of this server (remote_hub.h)
   std::string assigned_hub;  // host name, as the device is told
   DeviceId device_id;
   std::string substatus;     // initialAssignment, deviceDataMigrated, deviceDataReset

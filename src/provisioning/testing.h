@@ -15,6 +15,7 @@
 #include "base/testing.h"
 #include "json/value.h"
 #include "provisioning/api.h"
+#include "provisioning/remote_testing.h"
 #include "security/sas.h"
 #include "store/memory/memory_store.h"
 
@@ -39,6 +40,10 @@ class FakeHubs final : public hub::Hubs {
     known.primary_key = json::get_string_or(stored, "primary", "");
     known.secondary_key = json::get_string_or(stored, "secondary", "");
     known.primary_thumbprint = json::get_string_or(stored, "thumbprint", "");
+    const json::Value* disabled = json::find(stored, "disabled");
+    if (disabled != nullptr && disabled->is_bool() && disabled->get_bool()) {
+      identity.status = hub::DeviceStatus::disabled;
+    }
     return identity;
   }
 
@@ -52,6 +57,7 @@ class FakeHubs final : public hub::Hubs {
     if (created) {
       value["generation"] = random_.uuid();
       value["reported"] = json::Object();
+      value["disabled"] = wanted.status == hub::DeviceStatus::disabled;
       tx.append(store::key({"lifecycle"}), "create " + wanted.device_id.str());
     } else {
       value = json::parse(**stored)->get_object();
@@ -64,7 +70,7 @@ class FakeHubs final : public hub::Hubs {
       const auto twin = wanted.initial_twin.value_or(hub::InitialTwin{});
       value["tags"] = twin.tags;
       value["desired"] = twin.desired;
-      value["reported"] = json::Object();
+      value["reported"] = twin.reported;
     }
     tx.put(key(hub, wanted.device_id), json::write(value));
     co_return hub::EnsuredIdentity{identity_of(wanted.device_id, value), created};
@@ -199,6 +205,7 @@ struct World {
   FakeHubs hubs{random};
   FakeFunctions functions;
   FakeWebhooks webhooks;
+  FakeRemoteHub remote{clock};
   Provisioning provisioning{
       Provisioning::Deps{.store = *store,
                          .clock = clock,
@@ -208,7 +215,8 @@ struct World {
                          .hubs = hubs,
                          .functions = functions,
                          .webhooks = webhooks,
-                         .ensure_issuer = [this](std::string) { return ensure_issuer(); }}};
+                         .ensure_issuer = [this](std::string) { return ensure_issuer(); },
+                         .remote_hubs = &remote}};
 
   // Makes the issuer "default" of dps1, as resources/ does.
   Task<Status> ensure_issuer() {
@@ -229,7 +237,23 @@ struct World {
     hub.hub = HubName(name);
     return hub;
   }
-  static std::shared_ptr<resources::Catalog> make_catalog() {
+  // A hub elsewhere, played by `remote`.
+  static resources::LinkedHub linked_far(std::string name = "far") {
+    resources::LinkedHub hub;
+    hub.host_name = name + ".example.net";
+    hub.host_names = {hub.host_name};
+    hub.authority = hub.host_name + ":8443";
+    hub.key_name = "iothubowner";
+    hub.key = kRemoteKey;
+    return hub;
+  }
+  // From now on instance dps1 has just these hubs.
+  void link(std::vector<resources::LinkedHub> linked_hubs) {
+    auto made = make_catalog(std::move(linked_hubs));
+    catalog = std::move(made);
+  }
+  static std::shared_ptr<resources::Catalog> make_catalog(
+      std::vector<resources::LinkedHub> linked_hubs = {linked("hub1"), linked("hub2")}) {
     auto made = std::make_shared<resources::Catalog>();
     for (const char* name : {"hub1", "hub2"}) {
       resources::Hub hub;
@@ -243,7 +267,7 @@ struct World {
     dps.id = "/subscriptions/s/dps1";
     dps.id_scope = IdScope(kScope);
     dps.host_names = {"localhost", "dps1.example.net"};
-    dps.linked_hubs = {linked("hub1"), linked("hub2")};
+    dps.linked_hubs = std::move(linked_hubs);
     resources::DpsPolicy owner;
     owner.name = "provisioningserviceowner";
     owner.primary_key = kPolicyKey;

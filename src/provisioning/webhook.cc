@@ -35,12 +35,22 @@ Result<functions::AllocationAnswer> read_allocation_answer(std::string_view body
   if (!document) return failed(": the answer is not JSON: " + document.error().message);
   if (!document->is_object()) return failed(": the answer is not a JSON object");
   functions::AllocationAnswer answer;
-  // The documentation spells it both ways.
+  // The documentation spells it both ways. Left out, the built-in policy chooses: our extension,
+  // like deviceId.
   const json::Value* host = json::find_ignoring_case(*document, "iotHubHostName");
-  if (host == nullptr || !json::is_string(*host) || host->get_string().empty()) {
-    return failed(": the answer names no iotHubHostName");
+  if (host != nullptr && !host->is_null()) {
+    if (!json::is_string(*host) || host->get_string().empty()) {
+      return failed(": the answer's iotHubHostName is no host name");
+    }
+    answer.hub_host_name = json::view(host->get_string());
   }
-  answer.hub_host_name = json::view(host->get_string());
+  const json::Value* device = json::find_ignoring_case(*document, "deviceId");
+  if (device != nullptr && !device->is_null()) {
+    if (!json::is_string(*device) || !is_valid_device_id(json::view(device->get_string()))) {
+      return failed(": the answer's deviceId is not one that IoT Hub takes");
+    }
+    answer.device_id = DeviceId(json::view(device->get_string()));
+  }
   const json::Value* twin = json::find_ignoring_case(*document, "initialTwin");
   if (twin != nullptr && !twin->is_null()) {
     auto read = read_twin(*twin);

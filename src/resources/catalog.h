@@ -120,9 +120,15 @@ struct LinkedHub {
   std::string host_name;  // as devices are told it: our hub's current public name, else as linked
   std::vector<std::string> host_names;  // all names of it, lower case
   std::optional<HubName> hub;           // set when it is one of ours
-  std::int32_t allocation_weight = 1;
+  std::int32_t allocation_weight = 1;   // 0: takes devices only where all others have 0, too
   bool apply_allocation_policy = true;
+  // How near the hub is, for GeoLatency: our property "latencyMs" of the link.
+  std::optional<std::int32_t> latency_ms;
   std::string connection_string;  // secret
+  // What the connection string holds, for calls to a hub that is not ours.
+  std::string authority;  // "hub.example:8443": with the port if one was given
+  std::string key_name;
+  std::string key;  // secret, base64
   std::string location;
 };
 
@@ -142,6 +148,9 @@ struct Dps {
   std::vector<CaCertificate> certificates;
   // Whether a group's signing certificate counts only below a verified one (dps.md section 2.3).
   bool requires_verified_certificates = false;
+  // Our property "limits"; 0: none.
+  std::int32_t operations_per_minute = 0;
+  std::int32_t registrations_per_minute = 0;
   std::uint64_t generation = 0;
 
   const DpsPolicy* find_policy(std::string_view policy) const;

@@ -287,14 +287,20 @@ class Builder {
     linked.apply_allocation_policy = flag_of(link, "applyAllocationPolicy", true);
     linked.allocation_weight =
         static_cast<std::int32_t>(number_of(json::find(link, "allocationWeight"), 1));
-    const auto parsed = parse_connection_string(linked.connection_string);
-    linked.host_name = parsed ? parsed->host : std::string{};
-    if (const Hub* hub = catalog_.find_hub_by_host(linked.host_name)) {
+    if (const auto* latency = json::find(link, "latencyMs"))
+      linked.latency_ms = static_cast<std::int32_t>(number_of(latency, 0));
+    if (auto parsed = parse_connection_string(linked.connection_string)) {
+      linked.authority = std::move(parsed->host);
+      linked.key_name = std::move(parsed->key_name);
+      linked.key = std::move(parsed->key);
+    }
+    if (const Hub* hub = catalog_.find_hub_by_host(linked.authority)) {
       linked.hub = hub->name;
       linked.host_name = hub->host_name;
       linked.host_names = hub->host_names;
     } else {
-      linked.host_names = {host_without_port(linked.host_name)};
+      linked.host_name = host_without_port(linked.authority);  // devices bring their own ports
+      linked.host_names = {linked.host_name};
     }
     return linked;
   }
@@ -322,6 +328,13 @@ class Builder {
     const auto* verified = property(object_of(document), "requireVerifiedCertificates");
     dps.requires_verified_certificates =
         verified != nullptr && verified->is_bool() && verified->get_bool();
+    if (const auto* limits = property(object_of(document), "limits")) {
+      const auto limit = [limits](std::string_view name) {
+        return static_cast<std::int32_t>(number_of(json::find(*limits, name), 0));
+      };
+      dps.operations_per_minute = limit("operationsPerMinute");
+      dps.registrations_per_minute = limit("registrationsPerMinute");
+    }
     dps.generation = generation_of(document.body);
     catalog_.dps.push_back(std::move(dps));
   }

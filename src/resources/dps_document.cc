@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kLinkedHubsMax = 50;
 constexpr std::int64_t kWeightMax = 1000;
+constexpr std::int64_t kLatencyMsMax = 60'000;
+constexpr std::int64_t kRateMax = 10'000'000;  // per minute
 constexpr std::string_view kAllocationPolicies[] = {"Hashed", "GeoLatency", "Static"};
 
 constexpr DefaultPolicy kPolicies[] = {
@@ -72,10 +74,18 @@ Result<json::Value> complete_link(const PutContext& context, const json::Value& 
   const auto* apply = json::find(link, "applyAllocationPolicy");
   const bool is_applied = apply == nullptr || !apply->is_bool() || apply->get_bool();
   const std::string location = json::get_string_or(link, "location", context.defaults.location);
-  return json::Value{{"connectionString", connection},
-                     {"location", location},
-                     {"applyAllocationPolicy", is_applied},
-                     {"allocationWeight", *weight}};
+  json::Object complete{{"connectionString", connection},
+                        {"location", location},
+                        {"applyAllocationPolicy", is_applied},
+                        {"allocationWeight", *weight}};
+  // Ours: how near the hub is, for the policy GeoLatency (docs/concepts/provisioning.md).
+  if (const auto* latency = json::find(link, "latencyMs");
+      latency != nullptr && !latency->is_null()) {
+    auto read = integer_member(link, "latencyMs", 0, kLatencyMsMax, 0);
+    if (!read) return fail(std::move(read.error()));
+    complete["latencyMs"] = *read;
+  }
+  return json::Value(std::move(complete));
 }
 
 Result<json::Array> complete_links(const PutContext& context) {
@@ -113,6 +123,24 @@ Result<std::string> allocation_policy(const PutContext& context) {
   return bad_parameter("'allocationPolicy' must be Hashed, GeoLatency or Static.");
 }
 
+// Ours: {"operationsPerMinute": N, "registrationsPerMinute": N}, each left out for no limit. A body
+// without "limits" keeps what is stored: az and the SDKs do not know it.
+Result<json::Value> limits(const PutContext& context) {
+  const auto* given = property(context.body, "limits");
+  if (given == nullptr) given = property(context.existing, "limits");
+  if (given == nullptr || given->is_null()) return json::Value();
+  if (!given->is_object()) return bad_parameter("'limits' must be an object.");
+  json::Object complete;
+  for (const char* name : {"operationsPerMinute", "registrationsPerMinute"}) {
+    const auto* limit = json::find(*given, name);
+    if (limit == nullptr || limit->is_null()) continue;
+    auto read = integer_member(*given, name, 1, kRateMax, 0);
+    if (!read) return fail(std::move(read.error()));
+    complete[name] = *read;
+  }
+  return json::Value(std::move(complete));
+}
+
 }  // namespace
 
 Result<PutPlan> plan_dps(const PutContext& context) {
@@ -138,6 +166,9 @@ Result<PutPlan> plan_dps(const PutContext& context) {
   auto allocation = allocation_policy(context);
   if (!allocation) return fail(std::move(allocation.error()));
 
+  auto rates = limits(context);
+  if (!rates) return fail(std::move(rates.error()));
+
   json::Object* properties = properties_of(*document);
   for (const char* read_only : {"state", "provisioningState", "serviceOperationsHostName",
                                 "deviceProvisioningHostName", "portalOperationsHostName"})
@@ -147,6 +178,8 @@ Result<PutPlan> plan_dps(const PutContext& context) {
   (*properties)["allocationPolicy"] = *allocation;
   properties->stable_erase("requireVerifiedCertificates");
   if (requires_verified) (*properties)["requireVerifiedCertificates"] = true;
+  properties->stable_erase("limits");
+  if (!rates->is_null()) (*properties)["limits"] = std::move(*rates);
   (*properties)["idScope"] = text_property(context.existing, "idScope", context.new_id_scope);
   return PutPlan{.body = std::move(*document), .children = {}};
 }

@@ -108,4 +108,15 @@ Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& c
                         .new_ca = made->new_ca};
 }
 
+Result<std::string> read_trusted_cas(const ServeOptions& options) {
+  if (options.trusted_ca.empty()) return std::string();
+  auto pem = read_file(options.trusted_ca, "--trusted-ca");
+  if (!pem) return pem;
+  if (auto good = net::TlsContext::client({.ca_pem = {}, .more_ca_pem = *pem}); !good) {
+    return fail(good.error().code,
+                fmt::format("--trusted-ca {}: {}", options.trusted_ca, good.error().message));
+  }
+  return pem;
+}
+
 }  // namespace doppel::server

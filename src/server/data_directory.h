@@ -29,5 +29,7 @@ std::string store_directory(const std::string& data_dir);
 Result<security::MasterKey> read_master_key(const ServeOptions& options, Random& random);
 Result<ServerIdentity> read_identity(const ServeOptions& options, const Clock& clock,
                                      Random& random);
+// The CAs of --trusted-ca as PEM, empty without. Errors: not one certificate in it.
+Result<std::string> read_trusted_cas(const ServeOptions& options);
 
 }  // namespace doppel::server

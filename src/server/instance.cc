@@ -32,6 +32,7 @@
 #include "server/event_hubs.h"
 #include "server/first_start.h"
 #include "server/housekeeping.h"
+#include "server/remote_hub_transport.h"
 #include "server/status_routes.h"
 #include "server/webhook_client.h"
 #include "store/rocksdb/rocksdb_store.h"
@@ -60,6 +61,7 @@ struct Instance::Parts {
   std::unique_ptr<functions::FunctionHost> functions;
   std::unique_ptr<net::HttpClient> http_client;
   std::unique_ptr<HttpWebhookClient> webhooks;
+  std::unique_ptr<HttpRemoteHubs> remote_hubs;
   std::unique_ptr<provisioning::Provisioning> provisioning;
   std::unique_ptr<hub::MqttService> hub_mqtt;
   std::unique_ptr<hub::AmqpService> hub_amqp;
@@ -137,19 +139,22 @@ Status Instance::Parts::open_services() {
                                     .twins = *twins,
                                     .clock = clock});
   http_client = std::make_unique<net::HttpClient>(loops);
-  webhooks = std::make_unique<HttpWebhookClient>(*http_client);
-  provisioning = std::make_unique<provisioning::Provisioning>(
-      provisioning::Provisioning::Deps{.store = *store,
-                                       .clock = clock,
-                                       .random = random,
-                                       .box = *box,
-                                       .catalog = catalog,
-                                       .hubs = *hubs,
-                                       .functions = *functions,
-                                       .webhooks = *webhooks,
-                                       .ensure_issuer = [this](std::string dps) {
-                                         return resources->ensure_issuer(std::move(dps));
-                                       }});
+  auto trusted = read_trusted_cas(options);
+  if (!trusted) return fail(std::move(trusted.error()));
+  const net::TlsClientConfig outward{.ca_pem = {}, .more_ca_pem = *std::move(trusted)};
+  webhooks = std::make_unique<HttpWebhookClient>(*http_client, outward);
+  remote_hubs = std::make_unique<HttpRemoteHubs>(*http_client, outward);
+  provisioning = std::make_unique<provisioning::Provisioning>(provisioning::Provisioning::Deps{
+      .store = *store,
+      .clock = clock,
+      .random = random,
+      .box = *box,
+      .catalog = catalog,
+      .hubs = *hubs,
+      .functions = *functions,
+      .webhooks = *webhooks,
+      .ensure_issuer = [this](std::string dps) { return resources->ensure_issuer(std::move(dps)); },
+      .remote_hubs = remote_hubs.get()});
   resources->set_route_validator(hub::HubService::check_route);
   resources->on_deleted([this](resources::DeletedResource gone) { return purge(std::move(gone)); });
   return run_blocking(home(), resources->finish_deletions());
@@ -336,6 +341,7 @@ Result<std::unique_ptr<Instance>> Instance::start(ServeOptions options) {
   facts.profile_file = cli::profile_path(parts.options.data_dir);
   if (auto done = parts.first_start(facts); !done) return fail(std::move(done.error()));
   parts.functions->start();
+  parts.provisioning->start(parts.home());
   parts.housekeeping =
       std::make_unique<Housekeeping>(*parts.log, parts.clock, *parts.resources, *parts.functions);
   parts.housekeeping->start();

@@ -28,6 +28,9 @@ struct ServeOptions {
   std::optional<std::uint16_t> amqp_plain_port{};
   std::string tls_cert;  // PEM files that replace the certificates Doppel makes
   std::string tls_key;
+  // PEM file of CAs that webhooks and linked hubs elsewhere may have their certificates from,
+  // besides those the system trusts.
+  std::string trusted_ca{};
   std::string key_file;   // master key; empty: master.key in the data directory
   bool is_quiet = false;  // no banner
 };

@@ -13,6 +13,7 @@ Task<Result<provisioning::WebhookReply>> HttpWebhookClient::post(
   options.connect_timeout = timeouts.connect;
   options.total_timeout = timeouts.total;
   options.response_bytes_max = provisioning::kWebhookReplyMax;
+  options.tls = tls_;
   auto response = co_await client_.send("POST", std::move(url), std::move(headers), std::move(body),
                                         std::move(options), std::move(stop));
   if (!response) co_return fail(std::move(response.error()));

@@ -8,13 +8,16 @@ namespace doppel::server {
 
 class HttpWebhookClient final : public provisioning::WebhookClient {
  public:
-  explicit HttpWebhookClient(net::HttpClient& client) : client_(client) {}
+  // `tls` says whom to trust.
+  HttpWebhookClient(net::HttpClient& client, net::TlsClientConfig tls)
+      : client_(client), tls_(std::move(tls)) {}
   Task<Result<provisioning::WebhookReply>> post(std::string url, std::string body,
                                                 provisioning::WebhookTimeouts timeouts,
                                                 std::stop_token stop) override;
 
  private:
   net::HttpClient& client_;
+  net::TlsClientConfig tls_;
 };
 
 }  // namespace doppel::server

@@ -94,11 +94,16 @@ DeviceAnswer answer(const OperationStatus& status) {
 }  // namespace
 
 bool is_api_version(std::string_view text) {
+  constexpr std::string_view kFirstVersion = "2017-08-31";  // 2017-08-31-preview
   constexpr std::string_view kShape = "dddd-dd-dd";
   if (text.ends_with("-preview")) text.remove_suffix(std::string_view("-preview").size());
-  return std::ranges::equal(text, kShape, [](char c, char shape) {
+  const bool is_date = std::ranges::equal(text, kShape, [](char c, char shape) {
     return shape == 'd' ? c >= '0' && c <= '9' : c == shape;
   });
+  const auto month = is_date ? text.substr(5, 2) : std::string_view();
+  const auto day = is_date ? text.substr(8) : std::string_view();
+  return is_date && text >= kFirstVersion && month >= "01" && month <= "12" && day >= "01" &&
+         day <= "31";
 }
 
 DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const {
@@ -113,7 +118,8 @@ DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const
                                      {"reason", error.message}});
   return {.status = service.http_status,
           .body = error_body(error, call.tracking_id, clock_.now(), call.proof.certificates.get()),
-          .retry_after_s = retry_after_s(error)};
+          .retry_after_s = retry_after_s(error),
+          .error_code = service.number};
 }
 
 // C's client wants both members, and no `status` beside them.

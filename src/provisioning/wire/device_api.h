@@ -33,6 +33,7 @@ struct DeviceAnswer {
   int status = 200;
   std::string body;
   int retry_after_s = 0;  // 0: no such header
+  int error_code = 0;     // 0: no error
 };
 
 class DeviceApi {
@@ -56,7 +57,8 @@ class DeviceApi {
   const Clock& clock_;
 };
 
-// "2019-03-31", "2025-07-01-preview": newer ones than we know are accepted.
+// "2019-03-31", "2025-07-01-preview": a date since DPS exists. Newer ones than we know are
+// accepted.
 bool is_api_version(std::string_view text);
 
 }  // namespace doppel::provisioning

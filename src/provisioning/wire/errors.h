@@ -11,6 +11,7 @@
 namespace doppel::provisioning {
 
 inline constexpr std::string_view kJsonType = "application/json; charset=utf-8";
+inline constexpr std::string_view kErrorCodeHeader = "x-ms-error-code";  // of a body's errorCode
 inline constexpr int kRetryAfterTroubleS = 5;  // seconds; told with 429 and 503
 
 // The line of schemas/errors/dps.tsv that clients see: the error's own, else the one of its code.

@@ -27,6 +27,9 @@ http::Response respond(const DeviceAnswer& answer, std::string_view tracking_id)
   // server of the machine in people's browsers.
   auto response = http::Response::json(answer.status, answer.body);
   response.headers.set("x-ms-request-id", tracking_id);
+  if (answer.error_code != 0) {
+    response.headers.set(kErrorCodeHeader, std::to_string(answer.error_code));
+  }
   if (answer.retry_after_s > 0) {
     response.headers.set("Retry-After", std::to_string(answer.retry_after_s));
   }

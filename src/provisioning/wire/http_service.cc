@@ -139,6 +139,7 @@ class ServiceApi final : public std::enable_shared_from_this<ServiceApi> {
   Task<Result<http::Response>> get_registration(Call call);
   Task<Result<http::Response>> remove_registration(Call call);
   Task<Result<http::Response>> query_registrations(Call call);
+  Task<Result<http::Response>> query_all_registrations(Call call);
 
   Provisioning& provisioning_;
   const Clock& clock_;
@@ -160,7 +161,7 @@ Result<Instance> ServiceApi::authorize_sas(const http::Request& request, std::st
                                            DpsRight right) const {
   auto token = security::parse_sas(header);
   if (!token) return fail(errors::dps::kUnauthorized, token.error().message);
-  const auto granted = security::sas_resource(token->resource);
+  auto granted = security::sas_resource(token->resource);
   Instance instance = provisioning_.find_by_host(request.host());
   if (!instance) instance = provisioning_.find_by_host(granted.host);
   if (!instance) return fail(errors::dps::kUnauthorized, "no instance has the host name");
@@ -174,7 +175,10 @@ Result<Instance> ServiceApi::authorize_sas(const http::Request& request, std::st
                ? fail(errors::dps::kForbidden, policy.error().message)
                : fail(errors::dps::kUnauthorized, policy.error().message);
   }
-  const auto segments = path_segments(request.path);
+  // Paths and IDs are compared without case here, so tokens are, too.
+  auto segments = path_segments(request.path);
+  for (std::string& segment : segments) segment = to_lower(segment);
+  for (std::string& segment : granted.segments) segment = to_lower(segment);
   const std::vector<std::string_view> path(segments.begin(), segments.end());
   if (!security::covers(granted, path)) {
     return fail(errors::dps::kUnauthorized, "the token is for another path");
@@ -203,6 +207,9 @@ Task<http::Response> ServiceApi::handle(http::Request request, EnrollmentKind ki
   auto instance = authorize(request, right);
   if (!instance) {
     response = fail(std::move(instance.error()));
+  } else if (auto taken = provisioning_.throttle().take(**instance, Metered::service_operation);
+             !taken) {
+    response = fail(std::move(taken.error()));
   } else if (!is_api_version(request.query_value("api-version").value_or(""))) {
     response = fail(errors::dps::kBadRequest, "the query must name an api-version");
   } else {
@@ -220,6 +227,7 @@ Task<http::Response> ServiceApi::handle(http::Request request, EnrollmentKind ki
     }
     response =
         http::Response::json(service.http_status, error_body(error, tracking_id, clock_.now()));
+    response->headers.set(kErrorCodeHeader, std::to_string(service.number));
     if (const int after = retry_after_s(error); after > 0) {
       response->headers.set("Retry-After", std::to_string(after));
     }
@@ -257,6 +265,9 @@ void ServiceApi::add_routes(http::Router& router) {
       &ServiceApi::remove_registration);
   add(router, "POST", "/registrations/{id}/query", any, DpsRight::registration_status_read,
       &ServiceApi::query_registrations);
+  // Ours: Azure has no list of all. A group called "query" is asked for by its own path.
+  add(router, "POST", "/registrations/query", any, DpsRight::registration_status_read,
+      &ServiceApi::query_all_registrations);
 }
 
 // ---- What they may -----------------------------------------------------------------------------
@@ -326,6 +337,15 @@ Task<Result<http::Response>> ServiceApi::query_registrations(Call call) {
   if (!wanted) co_return fail(std::move(wanted.error()));
   auto page = co_await provisioning_.enrollments().query_registrations(call.instance, call.id(),
                                                                        *std::move(wanted));
+  if (!page) co_return fail(std::move(page.error()));
+  co_return page_response(*page, "DeviceRegistration");
+}
+
+Task<Result<http::Response>> ServiceApi::query_all_registrations(Call call) {
+  auto wanted = read_page_request(call.request);
+  if (!wanted) co_return fail(std::move(wanted.error()));
+  auto page = co_await provisioning_.enrollments().query_all_registrations(call.instance,
+                                                                           *std::move(wanted));
   if (!page) co_return fail(std::move(page.error()));
   co_return page_response(*page, "DeviceRegistration");
 }
