@@ -1,8 +1,10 @@
 // The calibration of connect benchmarks: TLS 1.3 handshakes over sockets and nothing else, with the
 // server's own TLS settings (key, ciphers, tickets).
 //
-//   bare_handshake serve PORT CERTIFICATE KEY     until it is killed
-//   bare_handshake dial PORT CA COUNT             COUNT handshakes, one after the other
+//   bare_handshake serve PORT CERTIFICATE KEY [ask]       until it is killed; ask: for a client
+//                                                         certificate, as the device ports do
+//   bare_handshake dial PORT CA COUNT [CERTIFICATE KEY]   COUNT handshakes, one after the other;
+//                                                         with a client certificate
 
 #include <cstdlib>
 #include <fstream>
@@ -44,10 +46,10 @@ int refuse(std::string_view what) {
 }
 
 // One after the other: what is measured is processor time, so nothing is gained by overlapping.
-int serve(const char* port, const char* certificate, const char* key) {
+int serve(const char* port, const char* certificate, const char* key, bool asks) {
   net::TlsConfig config;
   config.identities.push_back({.chain_pem = read_text(certificate), .key_pem = read_text(key)});
-  config.requests_client_certificate = false;
+  config.requests_client_certificate = asks;
   const auto context = net::TlsContext::server(config);
   if (!context) return refuse(context.error().message);
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -71,8 +73,8 @@ int serve(const char* port, const char* certificate, const char* key) {
   }
 }
 
-int dial(const char* port, const char* ca, int count) {
-  const auto context = net::TlsContext::client({.ca_pem = read_text(ca)});
+int dial(const char* port, const char* ca, int count, const net::CertifiedKey& identity) {
+  const auto context = net::TlsContext::client({.ca_pem = read_text(ca), .identity = identity});
   if (!context) return refuse(context.error().message);
   const auto address = loopback(port);
   for (int i = 0; i < count; ++i) {
@@ -97,7 +99,11 @@ int dial(const char* port, const char* ca, int count) {
 
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
-  if (what == "serve" && argc == 5) return serve(argv[2], argv[3], argv[4]);
-  if (what == "dial" && argc == 5) return dial(argv[2], argv[3], std::atoi(argv[4]));
-  return refuse("serve PORT CERTIFICATE KEY | dial PORT CA COUNT");
+  if (what == "serve" && (argc == 5 || argc == 6))
+    return serve(argv[2], argv[3], argv[4], argc == 6);
+  if (what == "dial" && argc == 5) return dial(argv[2], argv[3], std::atoi(argv[4]), {});
+  if (what == "dial" && argc == 7)
+    return dial(argv[2], argv[3], std::atoi(argv[4]),
+                {.chain_pem = read_text(argv[5]), .key_pem = read_text(argv[6])});
+  return refuse("serve PORT CERTIFICATE KEY [ask] | dial PORT CA COUNT [CERTIFICATE KEY]");
 }
