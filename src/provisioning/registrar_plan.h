@@ -13,7 +13,8 @@ namespace doppel::provisioning {
 // transaction decides again.
 struct Registrar::RemoteWork {
   struct Seen {
-    bool has_identity = false;  // `identity` was asked for
+    bool has_identity = false;        // `identity` was asked for
+    std::optional<std::string> slot;  // what was recorded about it just before, as stored
     std::optional<RemoteIdentity> identity;
     bool has_twin = false;
     std::optional<hub::DeviceTwin> twin;

@@ -66,6 +66,17 @@ Task<Status> Registrar::stage_remote(store::Transaction& tx, const Job& job, Pla
   const bool is_made = work.made == place;
   auto pending = co_await deps_.remotes.pending(tx, place, job.operation->id());
   if (!pending) co_return fail(std::move(pending.error()));
+  // What was there when we looked may have been removed since, if a record said so that is gone
+  // now.
+  auto slot = co_await tx.get(pending_key(place));
+  if (!slot) co_return fail(std::move(slot.error()));
+  RemoteWork::Seen& seen = work.seen[pending_key(place)];
+  if (*pending != RemoteSaga::Pending::mine && seen.slot != *slot) {
+    seen = {};
+    work.lacks = place;
+    work.lacks_twin = false;
+    co_return fail(kLookFirst);
+  }
   // Whatever else is recorded about the identity would undo it some day, so it is taken over.
   if (*pending == RemoteSaga::Pending::other || (plan.ensure && !is_made)) {
     work.lacks = place;
@@ -154,9 +165,12 @@ Task<Status> Registrar::look(std::shared_ptr<Job> job) {
     seen.has_twin = true;
     co_return Status();
   }
+  auto slot = co_await deps_.store.snapshot()->get(pending_key(place));
+  if (!slot) co_return fail(std::move(slot.error()));
   auto found = co_await deps_.remotes.find(*std::move(request));
   if (!found) co_return fail(std::move(found.error()));
   RemoteWork::Seen& seen = work.seen[pending_key(place)];
+  seen.slot = *std::move(slot);
   seen.identity = *std::move(found);
   seen.has_identity = true;
   co_return Status();

@@ -334,6 +334,31 @@ TEST_F(RemoteTest, TakesOverWhatACrashLeftWhenTheDeviceComesBackFirst) {
   EXPECT_EQ(json::write(json::Value(remote.find("dev-1")->tags)), R"({"room":"none"})");
 }
 
+// The recovery removes the identity just after the device's registration has seen it.
+TEST_F(RemoteTest, LooksAgainWhenWhatItSawWasRemovedSince) {
+  ASSERT_TRUE(put_group(kTwin));
+  remote.on_call = [](const RemoteRequest& request) {
+    return request.url.contains("/twins/") ? Fault::hang : Fault::none;
+  };
+  ASSERT_FALSE(finish("dev-1"));
+  ASSERT_NE(remote.find("dev-1"), nullptr);
+  // All is as it should be but for the record; the next answer takes its time.
+  remote.find("dev-1")->tags = json::parse(R"({"room":"none"})").value().get_object();
+  remote.find("dev-1")->desired = json::parse(R"({"rate":5})").value().get_object();
+  remote.on_call = nullptr;
+  bool is_removed = false;
+  remote.before_call = [&](const RemoteRequest& request) {
+    // The registration asks for the twin: it has seen the identity.
+    if (!request.url.contains("/twins/") || std::exchange(is_removed, true)) return;
+    executor.post([&] { spawn(provisioning.remotes().clean(), [](Duration) {}); });
+  };
+  remote.delay = std::chrono::milliseconds(10);
+  assigned("dev-1");
+  EXPECT_TRUE(is_removed);
+  EXPECT_NE(remote.find("dev-1"), nullptr) << "it was told so";
+  EXPECT_EQ(pending(), 0u);
+}
+
 TEST_F(RemoteTest, LeavesADeviceAloneThatSomebodyElseMade) {
   ASSERT_TRUE(put_group(kTwin));
   remote.on_call = [](const RemoteRequest& request) {
