@@ -45,7 +45,16 @@ struct Given {
   security::Certificate certificate;
   std::string private_key;  // of an issuer
   bool is_new = true;       // another certificate than the stored one
+  std::string shown{};      // what a GET gives back; empty: base64 of DER
 };
+
+// What az uploads to a provisioning service is base64 of PEM text, and so it wants it back: it
+// cannot print DER. (azure-cli 2.45: "contains invalid unicode characters; its body was omitted")
+std::string shown_form(std::string_view text, const security::Certificate& certificate) {
+  const auto bytes = base64_decode(text);
+  const bool is_pem = bytes && bytes->contains("-----BEGIN ");
+  return base64_encode(is_pem ? certificate.pem() : certificate.der());
+}
 
 // An issuer that the service makes itself. One that is there already stays: devices hold what it
 // signed.
@@ -74,8 +83,10 @@ Result<Given> given_certificate(const PutContext& context) {
   auto certificate = security::Certificate::parse(json::view(text->get_string()));
   if (!certificate) return bad_parameter("'certificate': " + certificate.error().message + ".");
   Given given{.certificate = *std::move(certificate), .private_key = {}};
-  given.is_new =
-      text_property(context.existing, "certificate", "") != base64_encode(given.certificate.der());
+  given.shown = shown_form(json::view(text->get_string()), given.certificate);
+  const auto before =
+      security::Certificate::parse(text_property(context.existing, "certificate", ""));
+  given.is_new = !before || *before != given.certificate;
   if (!given.is_new) given.private_key = text_property(context.existing, "privateKey", "");
   const auto* key = given_property(context, "privateKey");
   if (key == nullptr) return given;
@@ -120,7 +131,8 @@ Result<PutPlan> plan_certificate(const PutContext& context) {
     is_verified = is_verified || flag_property(context.existing, "isVerified");
   }
   const std::string now = to_http_date(context.now);
-  json::Object properties{{"certificate", base64_encode(wanted->certificate.der())},
+  if (wanted->shown.empty()) wanted->shown = base64_encode(wanted->certificate.der());
+  json::Object properties{{"certificate", wanted->shown},
                           {"isVerified", is_verified},
                           {"created", text_property(context.existing, "created", now)},
                           {"updated", now}};

@@ -97,12 +97,22 @@ TEST_P(CertificatesTest, AreUploadedShownAndListed) {
   EXPECT_EQ(made.property("subject"), "CN=Root");
   EXPECT_EQ(made.property("thumbprint").size(), 40u);
   EXPECT_EQ(made.property("expiry"), "Fri, 01 Jan 2100 00:00:00 GMT");
-  EXPECT_EQ(made.property("certificate"), base64_encode(root.der()));
+  EXPECT_EQ(made.property("certificate"), base64_encode(root.pem())) << "in the form it came";
+  const auto as_der = send("PUT", "/der", {{"certificate", base64_encode(root.der())}});
+  EXPECT_EQ(as_der.property("certificate"), base64_encode(root.der()));
+  EXPECT_EQ(send("PUT", "/text", {{"certificate", root.pem()}}).property("certificate"),
+            base64_encode(root.der()));
   EXPECT_EQ(made.property("created"), "Fri, 15 Jan 2027 08:00:00 GMT");
   EXPECT_FALSE(made.is_verified());
   EXPECT_FALSE(made.etag().empty());
   EXPECT_EQ(send("GET", "/ROOT-1").text, made.text);
   EXPECT_THAT(send("GET", "").text, HasSubstr(R"("value":[{)"));
+  // Neither form is another certificate.
+  EXPECT_TRUE(
+      send("PUT", "/der",
+           {{"properties", {{"certificate", base64_encode(root.der())}, {"isVerified", true}}}})
+          .is_verified());
+  EXPECT_TRUE(send("PUT", "/der", {{"certificate", root.pem()}}).is_verified());
 }
 
 TEST_P(CertificatesTest, AreVerifiedByACertificateOfTheirKey) {
