@@ -9,7 +9,6 @@
 
 #include "base/result.h"
 #include "events/api.h"
-#include "protocol/amqp/value.h"
 
 namespace doppel::events {
 
@@ -32,9 +31,6 @@ bool is_amqp_record(std::string_view record);
 
 // Views into the record. Errors: internal, when it is damaged.
 Result<AmqpEvent> decode_amqp(std::string_view record);
-
-// One value as text: numbers in decimal, UUIDs in hex groups, maps and lists as JSON.
-std::string amqp_text(const amqp::Value& value);
 
 // The event with everything as text: numbers in decimal, UUIDs in hex groups, maps and lists as
 // JSON; several data sections joined. For functions, the HTTP API and tests.

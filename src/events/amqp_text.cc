@@ -1,4 +1,5 @@
-// AMQP's types as text, for readers that know only text.
+#include "events/amqp_text.h"
+
 #include <cmath>
 #include <string>
 

@@ -53,7 +53,7 @@ UNBOUND = ("server", "main.cc")
 # What other services may include of a service.
 PUBLIC = {
     "resources": ("api.h", "settings.h", "catalog.h"),  # catalog.h: names of the resource types
-    "events": ("api.h", "settings.h"),
+    "events": ("api.h", "settings.h", "amqp_text.h"),  # amqp_text.h: what a device's AMQP values say
     "hub": ("api.h", "settings.h"),
     "twins": ("api.h", "settings.h"),
     "functions": ("api.h", "settings.h"),

@@ -6,7 +6,7 @@
 
 #include "base/time_text.h"
 #include "errors/hub.h"
-#include "events/amqp_event.h"
+#include "events/amqp_text.h"
 #include "protocol/amqp/decoder.h"
 
 namespace doppel::hub {
