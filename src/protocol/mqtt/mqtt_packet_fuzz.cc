@@ -18,6 +18,11 @@ void check_text(std::string_view text) {
 
 struct CheckTopics {
   void operator()(const Publish& packet) const {
+    if (packet.topic.empty()) {
+      check(packet.properties.number(PropertyId::topic_alias).has_value(),
+            "an alias stands for it");
+      return;
+    }
     check(is_topic_name(packet.topic) && is_topic_filter(packet.topic), "a name is a filter too");
     check(matches_filter(packet.topic, packet.topic), "a topic matches itself");
     check(matches_filter("#", packet.topic) != packet.topic.starts_with('$'), "[MQTT-4.7.2-1]");
@@ -34,24 +39,24 @@ struct CheckTopics {
 
 bool is_our_protocol(const Packet& packet) {
   const auto* connect = std::get_if<Connect>(&packet);
-  return connect == nullptr || (connect->protocol_name == "MQTT" && connect->protocol_level == 4);
+  return connect == nullptr || is_known_protocol(*connect);
 }
 
-void survives_writing(Sender sender, const Packet& packet) {
+void survives_writing(Sender sender, Version version, const Packet& packet) {
   if (!is_our_protocol(packet)) return;  // only its name and level were read
   std::string bytes;
-  append(bytes, packet);
-  auto again = PacketReader(sender).next(bytes);
+  append(bytes, packet, version);
+  auto again = PacketReader(sender, kRemainingLengthMax, version).next(bytes);
   check(again.has_value() && again->consumed == bytes.size(), "what we write is read whole");
   const auto copy = std::move(*again).to_owned();
   check(copy.index() == packet.index(), "as the same packet");
   std::string twice;
-  append(twice, copy);
+  append(twice, copy, version);
   check(twice == bytes, "with the same fields");
 }
 
-void run(Sender sender, std::size_t limit, std::string_view input) {
-  const PacketReader reader(sender, limit);
+void run(Sender sender, Version version, std::size_t limit, std::string_view input) {
+  const PacketReader reader(sender, limit, version);
   while (true) {
     auto decoded = reader.next(input);
     for (const std::size_t cut : {input.size() / 3, input.size() / 2, input.size() - 1}) {
@@ -68,7 +73,7 @@ void run(Sender sender, std::size_t limit, std::string_view input) {
     check(consumed >= 2 && consumed <= std::min(input.size(), limit), "progress within limits");
     const auto packet = std::move(*decoded).to_owned();
     std::visit(CheckTopics{}, packet);
-    survives_writing(sender, packet);
+    survives_writing(sender, version, packet);
     input.remove_prefix(consumed);
   }
 }
@@ -82,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
   check_text(input);
   run((data[0] & 1) != 0 ? Sender::server : Sender::client,
-      (data[0] & 2) != 0 ? 64 : kPacketBytesMax, input);
+      (data[0] & 4) != 0 ? Version::v5 : Version::v3_1_1, (data[0] & 2) != 0 ? 64 : kPacketBytesMax,
+      input);
   return 0;
 }

@@ -107,11 +107,11 @@ TEST(PacketReaderTest, AClientRefusesWhatNoServerMaySend) {
 }
 
 // The session answers CONNACK 1 [MQTT-3.1.2-2], so these must not be malformed: MQTT 3.1 of old
-// devices and MQTT 5 with its properties.
+// devices and what may follow MQTT 5.
 TEST(PacketReaderTest, OtherProtocolsComeWithNameAndLevelOnly) {
   for (const auto& [hex, name, level] :
        {std::tuple{"101200064d514973647003020000000464657631", "MQIsdp", 3},
-        {"101100044d51545405020000050000000000016100", "MQTT", 5},
+        {"101100044d51545406020000050000000000016100", "MQTT", 6},
         {"100c00044d51545484020000"
          "0000",
          "MQTT", 0x84}}) {

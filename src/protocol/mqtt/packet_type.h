@@ -20,6 +20,7 @@ enum class PacketType : std::uint8_t {
   pingreq = 12,
   pingresp = 13,
   disconnect = 14,
+  auth = 15,  // version 5
 };
 
 // The low four bits that a packet of this type must carry [MQTT-2.2.2-1]; PUBLISH is not asked.
@@ -43,5 +44,17 @@ inline constexpr std::uint8_t kConnectUserName = 0x80;
 inline constexpr std::uint8_t kPublishRetain = 0x01;
 inline constexpr std::uint8_t kPublishQosShift = 1;
 inline constexpr std::uint8_t kPublishDup = 0x08;
+
+// Subscription options of version 5 (its section 3.8.3.1).
+inline constexpr std::uint8_t kSubscribeQosMask = 0x03;
+inline constexpr std::uint8_t kSubscribeNoLocal = 0x04;
+inline constexpr std::uint8_t kSubscribeRetainAsPublished = 0x08;
+inline constexpr std::uint8_t kSubscribeRetainShift = 4;
+inline constexpr std::uint8_t kSubscribeRetainMask = 0x30;
+inline constexpr std::uint8_t kSubscribeReserved = 0xC0;
+
+// Reasons of AUTH beside success (its section 3.15.2.1).
+inline constexpr std::uint8_t kAuthContinue = 0x18;
+inline constexpr std::uint8_t kAuthAgain = 0x19;
 
 }  // namespace doppel::mqtt

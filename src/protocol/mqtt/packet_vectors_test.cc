@@ -1,68 +1,18 @@
 // Bytes made by mqtt-packet, the encoder under Azure's Node SDKs (tests/vectors/make_mqtt.mjs): we
 // read them as they were meant, and write the same bytes.
-#include <algorithm>
-#include <charconv>
-#include <fstream>
-
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "base/encoding.h"
 #include "protocol/mqtt/packet_reader.h"
 #include "protocol/mqtt/packet_writer.h"
+#include "protocol/mqtt/vectors_testing.h"
 
 namespace doppel::mqtt {
 namespace {
 
-struct Vector {
-  std::string name;
-  Sender sender{};
-  std::string bytes;
-  std::string meaning;
-};
-
-std::vector<std::string> split(const std::string& line) {
-  std::vector<std::string> cells(1);
-  for (const char c : line) {
-    if (c == '\t')
-      cells.emplace_back();
-    else
-      cells.back() += c;
-  }
-  return cells;
-}
-
-std::string bytes_of(const std::string& text) {
-  const auto plus = text.find('+');
-  auto bytes = hex_decode(text.substr(0, plus)).value();
-  if (plus != std::string::npos) bytes.append(std::stoul(text.substr(plus + 1)), 'x');
-  return bytes;
-}
-
-std::vector<Vector> read_vectors() {
-  std::vector<Vector> vectors;
-  std::ifstream file("tests/vectors/mqtt.txt");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with('#')) continue;
-    const auto cells = split(line);
-    vectors.push_back({cells.at(0), cells.at(1) == "client" ? Sender::client : Sender::server,
-                       bytes_of(cells.at(2)), cells.at(3)});
-  }
-  return vectors;
-}
-
-// The description that make_mqtt.mjs writes, made from what we decoded.
-std::string text(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte < 0x7F && c != '%')
-      out += c;
-    else
-      out += fmt::format("%{:02X}", byte);
-  }
-  return out;
-}
+using testing::read_vectors;
+using testing::text;
 
 std::string payload_text(std::string_view bytes) {
   return bytes.size() > 1000 ? fmt::format("x*{}", bytes.size()) : text(bytes);
@@ -113,11 +63,12 @@ struct Describe {
   }
   std::string operator()(Pingreq) const { return "pingreq"; }
   std::string operator()(Pingresp) const { return "pingresp"; }
-  std::string operator()(Disconnect) const { return "disconnect"; }
+  std::string operator()(const Disconnect&) const { return "disconnect"; }
+  std::string operator()(const Auth&) const { return "auth"; }
 };
 
 TEST(PacketVectorsTest, ReadsAndWritesWhatMqttPacketWrites) {
-  const auto vectors = read_vectors();
+  const auto vectors = read_vectors("tests/vectors/mqtt.txt");
   ASSERT_GE(vectors.size(), 40U);
   for (const auto& vector : vectors) {
     auto decoded = PacketReader(vector.sender).next(vector.bytes);
@@ -132,7 +83,7 @@ TEST(PacketVectorsTest, ReadsAndWritesWhatMqttPacketWrites) {
 }
 
 TEST(PacketVectorsTest, APacketIsWholeExactlyWhenItsLastByteIsThere) {
-  for (const auto& vector : read_vectors()) {
+  for (const auto& vector : read_vectors("tests/vectors/mqtt.txt")) {
     const PacketReader reader(vector.sender);
     const std::string_view bytes = vector.bytes;
     const std::size_t step = bytes.size() > 1000 ? 97 : 1;

@@ -33,10 +33,16 @@ class Connection {
   virtual std::uint16_t publish(Publish message) = 0;
   virtual void puback(std::uint16_t packet_id) = 0;
   virtual void suback(Suback suback) = 0;
-  virtual void unsuback(std::uint16_t packet_id) = 0;
+  virtual void unsuback(std::uint16_t packet_id) = 0;  // of all its topics
 
-  // Sends what is queued, then closes TLS and TCP. Session::on_closed follows.
+  // Sends what is queued, then closes TLS and TCP. Session::on_closed follows. `reason` is for the
+  // log.
   virtual void close(std::string_view reason) = 0;
+  // The same; a client of version 5 is told `code` before.
+  virtual void close_with(Reason code, std::string_view reason) {
+    static_cast<void>(code);
+    close(reason);
+  }
 
   virtual Executor& executor() = 0;
   virtual const PeerInfo& peer() const = 0;
@@ -54,6 +60,8 @@ class Session {
   virtual void on_puback(std::uint16_t packet_id) = 0;
   virtual void on_subscribe(Subscribe subscribe) = 0;
   virtual void on_unsubscribe(Unsubscribe unsubscribe) = 0;
+  // Version 5: the client says in its DISCONNECT how long to keep its session after all.
+  virtual void on_session_expiry(std::uint32_t seconds) { static_cast<void>(seconds); }
   // The connection is over. `orderly`: the client sent DISCONNECT (so no will is to be published).
   virtual void on_closed(bool orderly) = 0;
 };
@@ -64,6 +72,10 @@ struct ConnectAnswer {
   std::unique_ptr<Session> session;  // set exactly when accepted
   std::uint32_t keep_alive_cap_s =
       0;  // close after this long without a packet at most; 0: 1.5 x the client's
+  // For clients of version 5. How long the session is kept after the connection.
+  std::uint32_t session_expiry_s = 0;
+  // The identifier of a client that sent none.
+  std::string assigned_client_id{};
 };
 
 class Service {
