@@ -65,15 +65,20 @@ inline constexpr int kTransactAttemptsMax = 32;
 // Runs `body` on a fresh Transaction and commits it, again from the start whenever another commit
 // won, at most kTransactAttemptsMax times (then: conflict). An error of `body` ends it without a
 // commit. `body` may run several times, so it must have no effects but its staging. `body` is kept
-// alive by this task.
+// alive by this task. `done`, if given, outlives the task and gets what the commit returned (no time
+// in it when nothing was staged).
 template <class T>
-Task<Result<T>> transact(Store& store, std::function<Task<Result<T>>(Transaction&)> body) {
+Task<Result<T>> transact(Store& store, std::function<Task<Result<T>>(Transaction&)> body,
+                         Committed* done = nullptr) {
   for (int attempt = 0; attempt < kTransactAttemptsMax; ++attempt) {
     Transaction tx(store);
     auto outcome = co_await body(tx);
     if (!outcome) co_return std::unexpected(std::move(outcome.error()));
     auto committed = co_await tx.commit();
-    if (committed) co_return outcome;
+    if (committed) {
+      if (done != nullptr) *done = *std::move(committed);
+      co_return outcome;
+    }
     if (committed.error().code != Code::conflict)
       co_return std::unexpected(std::move(committed.error()));
   }
