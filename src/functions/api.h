@@ -58,6 +58,12 @@ class Functions {
   // Ties the staged digital twin to the identity made for it, in the same commit.
   virtual Task<Status> bind(store::Transaction& tx, AllocationAnswer answer,
                             twins::DeviceBinding binding) = 0;
+
+  // What DeleteDeviceInTwinFunc does about a device, staged in the caller's commit: removes its
+  // digital twin, with relationships, from every instance that a function app keeps for the hub.
+  // A twin that was made for another generation of the device stays. Returns the ones that went.
+  virtual Task<Result<std::vector<DigitalTwinId>>> remove_digital_twins(
+      store::Transaction& tx, DigitalTwinId twin, twins::DeviceBinding of) = 0;
 };
 
 }  // namespace doppel::functions

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -191,6 +192,30 @@ Task<Status> FunctionHost::bind(store::Transaction& tx, AllocationAnswer answer,
   auto& [instance, id] = *answer.digital_twin;
   co_return co_await deps_.twins.bind_device(tx, std::move(instance), std::move(id),
                                              std::move(binding));
+}
+
+Task<Result<std::vector<DigitalTwinId>>> FunctionHost::remove_digital_twins(
+    store::Transaction& tx, DigitalTwinId twin, twins::DeviceBinding of) {
+  std::set<TwinsInstanceName> instances;
+  const auto catalog = deps_.resources.catalog();
+  for (const auto& app : catalog->function_apps) {
+    const auto settings = read_settings(app, *catalog);
+    if (settings && std::ranges::find(settings->hubs, of.hub) != settings->hubs.end()) {
+      instances.insert(settings->instance);
+    }
+  }
+  std::vector<DigitalTwinId> removed;
+  for (const TwinsInstanceName& instance : instances) {
+    auto found = co_await deps_.twins.find_twin(tx, instance, twin);
+    if (!found) co_return fail(std::move(found.error()));
+    if (!*found) continue;
+    const auto& made_for = (*found)->made_for;
+    if (made_for && made_for->generation != of.generation) continue;
+    auto gone = co_await deps_.twins.remove_twin_and_relationships(tx, instance, twin);
+    if (!gone) co_return fail(std::move(gone.error()));
+    removed.push_back(twin);
+  }
+  co_return removed;
 }
 
 Task<Result<std::vector<DeadLetter>>> FunctionHost::dead_letters(std::string app,

@@ -51,6 +51,9 @@ class FunctionHost final : public Functions {
                                           json::Value request) override;
   Task<Status> bind(store::Transaction& tx, AllocationAnswer answer,
                     twins::DeviceBinding binding) override;
+  Task<Result<std::vector<DigitalTwinId>>> remove_digital_twins(store::Transaction& tx,
+                                                                DigitalTwinId twin,
+                                                                twins::DeviceBinding of) override;
 
   // Whether `code` opens `function` of `app`: the function's own keys, a host key or the master
   // key.
