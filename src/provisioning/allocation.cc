@@ -112,6 +112,17 @@ Result<const resources::LinkedHub*> choose_hub(const Enrollment& enrollment,
   return choose_by_hash(hubs, registration_id);
 }
 
+std::string masked_url(std::string_view url) {
+  const auto query = url.find('?');
+  std::string shown(url.substr(0, query));
+  // User name and password, if somebody put them there.
+  const auto scheme = shown.find("://");
+  const auto host = scheme == shown.npos ? 0 : scheme + 3;
+  const auto at = shown.substr(0, shown.find('/', host)).rfind('@');
+  if (at != shown.npos && at >= host) shown.replace(host, at - host, "****");
+  return query == url.npos ? shown : shown + "?****";
+}
+
 json::Object allocation_request(const Enrollment& enrollment, const RegistrationId& id,
                                 const json::Object& proof, const Registration* current,
                                 const std::optional<json::Value>& payload,
@@ -120,10 +131,8 @@ json::Object allocation_request(const Enrollment& enrollment, const Registration
   shown["attestation"] = json::Object{{"type", std::string(to_string(enrollment.attestation))}};
   if (enrollment.webhook) {
     // Its query holds the function's key, which the function does not need to see.
-    const std::string& url = enrollment.webhook->url;
-    const auto query = url.find('?');
     shown["customAllocationDefinition"] =
-        json::Object{{"webhookUrl", query == url.npos ? url : url.substr(0, query) + "?****"},
+        json::Object{{"webhookUrl", masked_url(enrollment.webhook->url)},
                      {"apiVersion", enrollment.webhook->api_version}};
   }
   json::Object context;

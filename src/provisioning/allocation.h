@@ -15,6 +15,7 @@
 #include "json/value.h"
 #include "provisioning/enrollment.h"
 #include "provisioning/registration.h"
+#include "provisioning/trace.h"
 #include "resources/catalog.h"
 
 namespace doppel::provisioning {
@@ -49,10 +50,13 @@ class WebhookClient {
 
 // Calls the webhook, once more on connect errors, time-outs, 502, 503 and 504 (it may have effects,
 // so nothing else is repeated), and reads the answer. Errors: AllocationFailed with what the device
-// and the operator shall read; cancelled.
+// and the operator shall read; cancelled. Each call is a step of `trail`.
 Task<Result<functions::AllocationAnswer>> call_webhook(WebhookClient& client, const Clock& clock,
                                                        std::string url, std::string body,
-                                                       std::stop_token stop);
+                                                       std::stop_token stop, Trail trail = {});
+
+// The URL as people and functions may see it: its query holds the function's key.
+std::string masked_url(std::string_view url);
 
 // Reads the body of an answer with status 200. Errors: AllocationFailed.
 Result<functions::AllocationAnswer> read_allocation_answer(std::string_view body);

@@ -7,10 +7,13 @@
 #include <string>
 
 #include "provisioning/enrollments.h"
+#include "provisioning/guess_guard.h"
 #include "provisioning/latencies.h"
+#include "provisioning/operator.h"
 #include "provisioning/registrar.h"
 #include "provisioning/remote_saga.h"
 #include "provisioning/throttle.h"
+#include "provisioning/trace.h"
 #include "resources/api.h"
 #include "security/secrets.h"
 
@@ -30,6 +33,7 @@ class Provisioning {
     WebhookClient& webhooks;
     Issuance::EnsureIssuer ensure_issuer;
     RemoteTransport* remote_hubs = nullptr;  // null: linked hubs elsewhere cannot be reached
+    GuessLimits guess_limits{};
   };
   explicit Provisioning(Deps deps);
 
@@ -39,6 +43,10 @@ class Provisioning {
   Enrollments& enrollments() { return enrollments_; }
   RemoteSaga& remotes() { return remotes_; }
   Throttle& throttle() { return throttle_; }
+  Traces& traces() { return traces_; }
+  GuessGuard& guess_guard() { return guess_guard_; }
+  Approvals& approvals() { return approvals_; }
+  Operator& operator_tools() { return operator_; }
 
   // Null when there is none of that scope or name.
   Instance find_by_scope(std::string_view id_scope) const;
@@ -64,8 +72,12 @@ class Provisioning {
   Throttle throttle_;
   RemoteSaga remotes_;
   Latencies latencies_;
+  Traces traces_;
+  GuessGuard guess_guard_;
   Registrar registrar_;
+  Approvals approvals_;
   Enrollments enrollments_;
+  Operator operator_;
 };
 
 }  // namespace doppel::provisioning

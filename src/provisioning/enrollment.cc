@@ -231,6 +231,26 @@ Status read_identifiers(std::string_view id, const Value& body, Enrollment& made
   return {};
 }
 
+// Our own member. Clients that do not know it leave it out when they write back what they read, and
+// that must not open the door.
+Status read_approval(const Value& body, const Enrollment* stored, Enrollment& made) {
+  const Value* given = find_set(body, "approval");
+  if (given == nullptr) {
+    made.needs_approval = stored != nullptr && stored->needs_approval;
+    return {};
+  }
+  const std::string_view text =
+      json::is_string(*given) ? json::view(given->get_string()) : std::string_view();
+  if (!equal_ignoring_case(text, "required") && !equal_ignoring_case(text, "none")) {
+    return invalid("approval must be required or none");
+  }
+  made.needs_approval = equal_ignoring_case(text, "required");
+  if (made.needs_approval && made.kind == EnrollmentKind::individual) {
+    return invalid("approval is for groups: an individual enrollment is one");
+  }
+  return {};
+}
+
 Status read_documents(const Value& body, Enrollment& made) {
   if (const Value* twin = find_set(body, "initialTwin")) {
     auto read = read_twin(*twin);
@@ -325,6 +345,7 @@ Result<Enrollment> parse_enrollment(EnrollmentKind kind, std::string_view id, co
   if (auto read = read_status_and_capabilities(body, made); !read) return fail(read.error());
   if (auto read = read_allocation(body, linked_hubs, made); !read) return fail(read.error());
   if (auto read = read_documents(body, made); !read) return fail(read.error());
+  if (auto read = read_approval(body, stored, made); !read) return fail(read.error());
   return made;
 }
 
@@ -376,6 +397,7 @@ json::Object to_json(const Enrollment& e, ShowKeys keys) {
         Object{{"webhookUrl", e.webhook->url}, {"apiVersion", e.webhook->api_version}};
   }
   if (!e.credential_policy.empty()) out["credentialPolicyName"] = e.credential_policy;
+  if (e.needs_approval) out["approval"] = "required";
   return out;
 }
 

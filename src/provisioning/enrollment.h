@@ -52,6 +52,7 @@ struct Enrollment {
   std::optional<X509Attestation> x509;  // with x509
   json::Object attestation_detail;      // with tpm: the member of that name, as given
   bool enabled = true;
+  bool needs_approval = false;  // group only, ours: its devices wait for a person
   bool iot_edge = false;
   std::optional<json::Object> initial_twin;  // {"tags":{},"properties":{"desired":{}}}
   std::optional<ReprovisionPolicy> reprovision;

@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "errors/dps.h"
+#include "provisioning/approvals.h"
 #include "provisioning/certificate_index.h"
 #include "provisioning/keys.h"
 
@@ -301,7 +302,13 @@ Task<Result<bool>> Enrollments::remove_registration_in(
   const auto key = registration_key(instance, arguments->id);
   auto stored = co_await tx.get(key);
   if (!stored) co_return fail(std::move(stored.error()));
-  if (!*stored) co_return fail(errors::dps::kRegistrationNotFound);
+  // A device that waits for approval is forgotten, too.
+  auto approval = co_await tx.get(approval_key(instance, arguments->id));
+  if (!approval) co_return fail(std::move(approval.error()));
+  if (!*stored && !*approval) co_return fail(errors::dps::kRegistrationNotFound);
+  auto erased = co_await erase_approval(tx, std::string(instance), arguments->id);
+  if (!erased) co_return fail(std::move(erased.error()));
+  if (!*stored) co_return true;
   auto registration = decode_registration(**stored);
   if (!registration) co_return fail(std::move(registration.error()));
   if (!etag_matches(arguments->if_match, shown_etag(*registration))) {

@@ -4,6 +4,8 @@
 //   {"dps", <instance>, "enrollment", <registration ID>}        an individual enrollment
 //   {"dps", <instance>, "group", <group ID>}                    an enrollment group
 //   {"dps", <instance>, "registration", <registration ID>}      where a device was assigned
+//   {"dps", <instance>, "approval", <registration ID>}          a device that waits for a person
+//   {"dps", <instance>, "approval-count"}                       how many of these there are
 //   {"dps", <instance>, "member", <group ID>, <registration ID>}  empty; a group's registrations
 //
 // Indexes, with empty values, written with the entry:
@@ -42,6 +44,15 @@ inline std::string registrations_prefix(std::string_view instance) {
 }
 inline std::string registration_key(std::string_view instance, std::string_view id) {
   return store::key({kSpace, to_lower(instance), "registration", to_lower(id)});
+}
+inline std::string approvals_prefix(std::string_view instance) {
+  return store::key({kSpace, to_lower(instance), "approval"});
+}
+inline std::string approval_key(std::string_view instance, std::string_view id) {
+  return store::key({kSpace, to_lower(instance), "approval", to_lower(id)});
+}
+inline std::string approval_count_key(std::string_view instance) {
+  return store::key({kSpace, to_lower(instance), "approval-count"});
 }
 inline std::string members_prefix(std::string_view instance, std::string_view group) {
   return store::key({kSpace, to_lower(instance), "member", to_lower(group)});

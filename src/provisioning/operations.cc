@@ -29,6 +29,8 @@ std::string_view to_string(OutcomeStatus status) {
       return "failed";
     case OutcomeStatus::disabled:
       return "disabled";
+    case OutcomeStatus::waiting:
+      return "assigning";
   }
   return "";
 }
@@ -84,7 +86,7 @@ bool Operation::count_poll(SteadyTime now, std::size_t& polls) {
   return true;
 }
 
-Result<Operations::Begun> Operations::begin_or_join(const std::string& subject) {
+Result<Operations::Begun> Operations::begin_or_join(const std::string& subject, std::string id) {
   const std::scoped_lock lock(mutex_);
   if (const auto at = running_.find(subject); at != running_.end()) {
     return Begun{at->second, false};
@@ -92,7 +94,7 @@ Result<Operations::Begun> Operations::begin_or_join(const std::string& subject) 
   if (running_.size() >= kRunningOperationsMax) return fail(errors::dps::kThrottled);
   forget_old(clock_.steady());
   // Devices treat it as opaque; C and .NET paste it into a topic as it is. The shape is Azure's.
-  auto id = fmt::format("4.{:016x}.{}", random_.next(), random_.uuid());
+  if (id.empty()) id = fmt::format("4.{:016x}.{}", random_.next(), random_.uuid());
   auto operation = std::make_shared<Operation>(id, subject);
   running_.emplace(subject, operation);
   known_.emplace(std::move(id), operation);
@@ -104,7 +106,13 @@ void Operations::finish(const std::shared_ptr<Operation>& operation, Result<Outc
   {
     const std::scoped_lock lock(mutex_);
     running_.erase(operation->subject());
-    finished_.emplace_back(clock_.steady(), operation->id());
+    if (result && result->status == OutcomeStatus::waiting) {
+      // The approval is what polls are answered from; it may last longer than any memory.
+      const auto known = known_.find(operation->id());
+      if (known != known_.end() && known->second == operation) known_.erase(known);
+    } else {
+      finished_.emplace_back(clock_.steady(), operation->id());
+    }
     forget_old(clock_.steady());
     if (running_.empty()) idle = std::move(idle_);
   }

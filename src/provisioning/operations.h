@@ -30,7 +30,9 @@ inline constexpr Duration kFinishedOperationKept = std::chrono::minutes(10);
 inline constexpr std::size_t kPollsMax = 5;  // of a running operation, in kPollWindow; dps.md
 inline constexpr Duration kPollWindow = std::chrono::seconds(10);  // section 8
 
-enum class OutcomeStatus : std::uint8_t { assigned, failed, disabled };
+// `waiting`: for a person's approval. It is no end for the device, which is told "assigning", but
+// one for the operation: a later poll begins it again.
+enum class OutcomeStatus : std::uint8_t { assigned, failed, disabled, waiting };
 std::string_view to_string(OutcomeStatus status);
 
 // How a registration ended: the members of RegistrationOperationStatus.
@@ -77,8 +79,9 @@ class Operations {
     std::shared_ptr<Operation> operation;
     bool is_new = false;  // the caller runs it and calls finish; else somebody does already
   };
+  // `id`, if given, is that of an operation which ended waiting (or before a restart) and goes on.
   // Errors: throttled.
-  Result<Begun> begin_or_join(const std::string& subject);
+  Result<Begun> begin_or_join(const std::string& subject, std::string id = {});
   void finish(const std::shared_ptr<Operation>& operation, Result<Outcome> result);
   // Null when unknown, forgotten, or another subject's.
   std::shared_ptr<Operation> find(const std::string& id, const std::string& subject) const;

@@ -32,6 +32,8 @@ struct Proof {
   std::string sas_token{};
   std::shared_ptr<const security::PresentedChain> certificates{};  // null: none
   std::optional<TpmKeys> tpm{};  // beside a token that its TPM signed
+
+  bool is_empty() const { return sas_token.empty() && !certificates; }
 };
 
 // A proven device with the enrollment that admits it, enabled or not. `stored` is the entry as it

@@ -36,6 +36,8 @@ Provisioning::Provisioning(Deps deps)
                                 .catalog = deps_.catalog,
                                 .transport = transport_or_none(deps_.remote_hubs)}),
       latencies_(transport_or_none(deps_.remote_hubs), deps_.catalog),
+      traces_(deps_.clock),
+      guess_guard_(deps_.clock, deps_.guess_limits),
       registrar_(Registrar::Deps{
           .store = deps_.store,
           .clock = deps_.clock,
@@ -48,9 +50,18 @@ Provisioning::Provisioning(Deps deps)
           .ensure_issuer = deps_.ensure_issuer,
           .throttle = throttle_,
           .remotes = remotes_,
+          .traces = traces_,
           .latency = [this](const resources::LinkedHub& hub) { return latencies_.of(hub); }}),
+      approvals_(deps_.store, deps_.clock),
       enrollments_(Enrollments::Deps{
-          .store = deps_.store, .clock = deps_.clock, .random = deps_.random, .codec = codec_}) {}
+          .store = deps_.store, .clock = deps_.clock, .random = deps_.random, .codec = codec_}),
+      operator_(Operator::Deps{.store = deps_.store,
+                               .clock = deps_.clock,
+                               .catalog = deps_.catalog,
+                               .hubs = deps_.hubs,
+                               .functions = deps_.functions,
+                               .webhooks = deps_.webhooks,
+                               .enrollments = enrollments_}) {}
 
 Instance Provisioning::find_by_scope(std::string_view id_scope) const {
   const auto catalog = deps_.catalog();
@@ -80,6 +91,7 @@ Task<Status> Provisioning::ensure_enrollment_group(std::string instance, std::st
 
 Task<Status> Provisioning::purge(resources::DeletedResource gone) {
   if (gone.kind != resources::Kind::dps) co_return Status();
+  traces_.forget(gone.name);
   co_return co_await enrollments_.purge(std::move(gone.name));
 }
 

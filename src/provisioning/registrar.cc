@@ -18,6 +18,62 @@ std::string subject_of(const resources::Dps& instance, const RegistrationId& id)
   return fmt::format("{}/{}", to_lower(instance.name), to_lower(id.view()));
 }
 
+void finish_trail(const Trail& trail, const Result<Outcome>& result) {
+  if (!result) {
+    trail.finish("error", error_code(result.error()), result.error().message);
+    return;
+  }
+  const json::Value* code = result->state.if_contains("errorCode");
+  const json::Value* text = result->state.if_contains("errorMessage");
+  trail.finish(result->status == OutcomeStatus::waiting ? "waiting" : to_string(result->status),
+               code != nullptr ? json::to_int64(*code).value_or(0) : 0,
+               text != nullptr && json::is_string(*text)
+                   ? std::string(json::view(text->get_string()))
+                   : std::string());
+}
+
+// The answer for an operation that has ended.
+Result<OperationStatus> answered(const Operation& operation) {
+  auto result = operation.result();
+  if (!*result) return fail(std::move(result->error()));
+  if ((*result)->status == OutcomeStatus::waiting) {
+    return OperationStatus{operation.id(), std::nullopt, kApprovalRetryAfterS};
+  }
+  return OperationStatus{operation.id(), **std::move(result), 0};
+}
+
+// Whether an operation that was joined gives the certificate that this request asks for.
+bool answers(const Outcome& outcome, const security::CertificateRequest& csr) {
+  if (outcome.status != OutcomeStatus::assigned) return true;
+  const auto* chain = outcome.state.if_contains("issuedCertificateChain");
+  if (chain == nullptr) return false;
+  const json::Value& first = chain->get_array().front();
+  const auto leaf = security::Certificate::parse(json::view(first.get_string()));
+  return leaf && csr.has_key_of(*leaf);
+}
+
+metrics::Counter& finished_counter(OutcomeStatus status) {
+  constexpr std::string_view kName = "doppel_provisioning_registrations_total";
+  constexpr std::string_view kHelp = "Registrations that came to an end";
+  static metrics::Counter& assigned = metrics::counter(kName, kHelp, {{"status", "assigned"}});
+  static metrics::Counter& failed = metrics::counter(kName, kHelp, {{"status", "failed"}});
+  static metrics::Counter& disabled = metrics::counter(kName, kHelp, {{"status", "disabled"}});
+  static metrics::Counter& waiting = metrics::counter(kName, kHelp, {{"status", "waiting"}});
+  switch (status) {
+    case OutcomeStatus::assigned:
+      return assigned;
+    case OutcomeStatus::failed:
+      return failed;
+    case OutcomeStatus::disabled:
+      return disabled;
+    case OutcomeStatus::waiting:
+      return waiting;
+  }
+  return failed;
+}
+
+}  // namespace
+
 // What may pass by itself is told as an error: clients repeat a register that is answered with 429
 // or more. All else is final, and a register that is repeated for ever helps nobody.
 bool may_pass(Code code) {
@@ -50,35 +106,6 @@ std::int64_t error_code(const Error& error) {
                                           : error.service->http_status * 1000;
 }
 
-// Whether an operation that was joined gives the certificate that this request asks for.
-bool answers(const Outcome& outcome, const security::CertificateRequest& csr) {
-  if (outcome.status != OutcomeStatus::assigned) return true;
-  const auto* chain = outcome.state.if_contains("issuedCertificateChain");
-  if (chain == nullptr) return false;
-  const json::Value& first = chain->get_array().front();
-  const auto leaf = security::Certificate::parse(json::view(first.get_string()));
-  return leaf && csr.has_key_of(*leaf);
-}
-
-metrics::Counter& finished_counter(OutcomeStatus status) {
-  constexpr std::string_view kName = "doppel_provisioning_registrations_total";
-  constexpr std::string_view kHelp = "Registrations that came to an end";
-  static metrics::Counter& assigned = metrics::counter(kName, kHelp, {{"status", "assigned"}});
-  static metrics::Counter& failed = metrics::counter(kName, kHelp, {{"status", "failed"}});
-  static metrics::Counter& disabled = metrics::counter(kName, kHelp, {{"status", "disabled"}});
-  switch (status) {
-    case OutcomeStatus::assigned:
-      return assigned;
-    case OutcomeStatus::failed:
-      return failed;
-    case OutcomeStatus::disabled:
-      return disabled;
-  }
-  return failed;
-}
-
-}  // namespace
-
 const ServiceError kBeginAgain{.name = "BeginAgain",
                                .number = 0,
                                .http_status = 409,
@@ -101,6 +128,7 @@ Registrar::Registrar(Deps deps)
       tpm_(deps_.store, deps_.codec, deps_.clock, deps_.random),
       prover_(deps_.store, deps_.codec, deps_.clock, tpm_),
       operations_(deps_.clock, deps_.random),
+      approvals_(deps_.store, deps_.clock),
       issuance_(deps_.catalog, deps_.ensure_issuer, deps_.clock, deps_.random) {}
 
 Task<Result<Proven>> Registrar::prove(Instance instance, RegistrationId id, Proof proof) const {
@@ -109,21 +137,38 @@ Task<Result<Proven>> Registrar::prove(Instance instance, RegistrationId id, Proo
 
 Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request) {
   if (stop_.stop_requested()) co_return fail(errors::dps::kUnavailable);
+  const Trail trail = request.trail;
   auto proven = co_await prover_.prove(request.instance, request.id, request.proof);
-  if (!proven) co_return fail(std::move(proven.error()));
+  if (!proven) {
+    trail.note("proof", Verdict::refused, "{}", proven.error().message);
+    co_return fail(std::move(proven.error()));
+  }
+  trail.set_proven(proven->enrollment->id);
+  trail.note("proof", Verdict::passed, "{} enrollment {}, attestation {}",
+             proven->enrollment->kind == EnrollmentKind::group ? "group" : "individual",
+             proven->enrollment->id, to_string(proven->enrollment->attestation));
 
   if (request.csr && proven->enrollment->enabled && proven->enrollment->credential_policy.empty()) {
     co_return fail(errors::dps::kBadRequest,
                    "a signing request needs an enrollment with a credentialPolicyName");
   }
+  co_return co_await start(std::move(request), *std::move(proven), {});
+}
+
+// Begins or joins the operation of a proven device, and answers for it.
+Task<Result<OperationStatus>> Registrar::start(RegisterRequest request, Proven proven,
+                                               std::string operation_id) {
   const auto csr = request.csr;
   // Not before the proof: a stranger could use up what the devices have.
   if (auto taken = deps_.throttle.take(*request.instance, Metered::registration); !taken) {
     co_return fail(std::move(taken.error()));
   }
-  auto begun = operations_.begin_or_join(subject_of(*request.instance, request.id));
+  auto begun =
+      operations_.begin_or_join(subject_of(*request.instance, request.id), std::move(operation_id));
   if (!begun) co_return fail(std::move(begun.error()));
   const std::shared_ptr<Operation> operation = begun->operation;
+  const Trail trail = request.trail;
+  trail.set_operation(operation->id());
   if (proven->tpm) {
     auto used = tpm_.use(*request.instance, request.id, *proven->tpm, operation);
     if (!used) {
@@ -133,23 +178,26 @@ Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request
   }
   if (begun->is_new) {
     auto job =
-        std::make_shared<Job>(Job{std::move(request), *std::move(proven), operation, std::nullopt});
+        std::make_shared<Job>(Job{std::move(request), std::move(proven), operation, std::nullopt});
     // The operation outlives the connection that asked for it; stop() waits for it.
-    spawn(run_guarded(std::move(job)), [this, operation](Result<Outcome> result) {
+    spawn(run_guarded(std::move(job)), [this, operation, trail](Result<Outcome> result) {
       if (result) finished_counter(result->status).add();
+      finish_trail(trail, result);
       operations_.finish(operation, std::move(result));
     });
+  } else {
+    trail.note("operation", Verdict::skipped, "joins the registration that runs already");
+    trail.finish("joined");
   }
   if (!co_await Operation::wait(operation, kAnswerWait)) {
     co_return OperationStatus{operation->id(), std::nullopt, kFirstRetryAfterS};
   }
-  auto result = operation->result();
-  if (!*result) co_return fail(std::move(result->error()));
-  if (csr && !answers(**result, *csr)) {
+  auto status = answered(*operation);
+  if (status && status->outcome && csr && !answers(*status->outcome, *csr)) {
     co_return fail(errors::dps::kThrottled,
                    "a registration with another signing request, or with none, was under way");
   }
-  co_return OperationStatus{operation->id(), **std::move(result), 0};
+  co_return status;
 }
 
 Task<Result<OperationStatus>> Registrar::poll(Instance instance, RegistrationId id, Proof proof,
@@ -160,6 +208,12 @@ Task<Result<OperationStatus>> Registrar::poll(Instance instance, RegistrationId 
   if (!operation) {
     // A TPM's record does not say what its device needs most, the key for the hub.
     if (proven->tpm) co_return fail(errors::dps::kOperationNotFound);
+    auto waiting = co_await approvals_.find(instance, id.str());
+    if (!waiting) co_return fail(std::move(waiting.error()));
+    if (*waiting) {
+      co_return co_await go_on(std::move(instance), std::move(id), std::move(proof),
+                               *std::move(proven), **std::move(waiting), std::move(operation_id));
+    }
     auto record = co_await find_record(*instance, id);
     if (!record) co_return fail(std::move(record.error()));
     if (!*record) co_return fail(errors::dps::kOperationNotFound);
@@ -176,9 +230,37 @@ Task<Result<OperationStatus>> Registrar::poll(Instance instance, RegistrationId 
       co_return OperationStatus{operation->id(), std::nullopt, retry_after_s};
     }
   }
-  auto result = operation->result();
-  if (!*result) co_return fail(std::move(result->error()));
-  co_return OperationStatus{operation->id(), **std::move(result), 0};
+  co_return answered(*operation);
+}
+
+// A poll of a device that waits for approval, or has been decided about meanwhile.
+Task<Result<OperationStatus>> Registrar::go_on(Instance instance, RegistrationId id, Proof proof,
+                                               Proven proven, Approval approval,
+                                               std::string operation_id) {
+  const Enrollment& enrollment = *proven.enrollment;
+  if (approval.state == ApprovalState::pending && enrollment.needs_approval && enrollment.enabled &&
+      equal_ignoring_case(approval.group, enrollment.id)) {
+    co_return OperationStatus{std::move(operation_id), std::nullopt, kApprovalRetryAfterS};
+  }
+  if (operation_id.size() > kOperationIdMax) operation_id.clear();
+  RegisterRequest request{.instance = instance,
+                          .id = id,
+                          .proof = std::move(proof),
+                          .payload = std::move(approval.payload),
+                          .api_version = approval.api_version,
+                          .tracking_id = deps_.random.uuid()};
+  request.trail = deps_.traces.begin({.instance = instance->name,
+                                      .registration_id = id.view(),
+                                      .tracking_id = request.tracking_id,
+                                      .call = "poll",
+                                      .transport = "",
+                                      .peer = "",
+                                      .api_version = request.api_version});
+  request.trail.set_proven(enrollment.id);
+  request.trail.note("approval", Verdict::noted, "goes on after it was {}{}{}",
+                     to_string(approval.state), approval.decided_by.empty() ? "" : " by ",
+                     approval.decided_by);
+  co_return co_await start(std::move(request), std::move(proven), std::move(operation_id));
 }
 
 Task<Result<json::Object>> Registrar::look_up(Instance instance, RegistrationId id, Proof proof) {
@@ -231,14 +313,27 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
     if (begun > 0) {
       auto proven =
           co_await prover_.prove(job->request.instance, job->request.id, job->request.proof);
+      job->trail().note("proof", proven ? Verdict::passed : Verdict::refused,
+                        "once more, since what it was based on has changed{}",
+                        proven ? "" : ": " + proven.error().message);
       if (!proven) co_return fail(std::move(proven.error()));
       job->proven = *std::move(proven);
     }
     if (!job->enrollment().enabled) {
+      job->trail().note("enrollment", Verdict::refused, "{} is disabled", job->enrollment().id);
       json::Object state;
       state["registrationId"] = job->request.id.str();
       state["status"] = "disabled";
       co_return Outcome{OutcomeStatus::disabled, std::move(state)};
+    }
+    auto waits = co_await waits_for_approval(job);
+    if (!waits && may_pass(waits.error().code)) co_return fail(std::move(waits.error()));
+    if (!waits) co_return failed(*job, waits.error());
+    if (*waits) {
+      log::info("provisioning.waiting", {{"tracking_id", job->request.tracking_id},
+                                         {"registration_id", job->request.id.view()},
+                                         {"group", job->enrollment().id}});
+      co_return Outcome{OutcomeStatus::waiting, {}};
     }
     auto assigned = co_await attempt(job);
     if (assigned) {
@@ -255,6 +350,36 @@ Task<Result<Outcome>> Registrar::run(std::shared_ptr<Job> job) {
     co_return failed(*job, assigned.error());
   }
   co_return fail(errors::dps::kConflict);
+}
+
+// Before anything else happens for a device that nobody let in: no function hears of it.
+Task<Result<bool>> Registrar::waits_for_approval(std::shared_ptr<Job> job) {
+  const Enrollment& enrollment = job->enrollment();
+  if (!enrollment.needs_approval) co_return false;
+  const RegisterRequest& request = job->request;
+  auto record = co_await find_record(*request.instance, request.id);
+  if (!record) co_return fail(std::move(record.error()));
+  if (*record && equal_ignoring_case((*record)->group, enrollment.id)) {
+    job->trail().note("approval", Verdict::passed, "was let into {} before", enrollment.id);
+    co_return false;
+  }
+  ApprovalRequest asked{.instance = request.instance, .wanted = {}};
+  asked.wanted.id = request.id;
+  asked.wanted.group = enrollment.id;
+  asked.wanted.api_version = request.api_version;
+  asked.wanted.payload = request.payload;
+  asked.wanted.proof = to_string(enrollment.attestation);
+  asked.wanted.requested = deps_.clock.now();
+  auto state = co_await ask_approval(deps_.store, std::move(asked));
+  if (!state) {
+    job->trail().note("approval", Verdict::refused, "{}", state.error().message);
+    co_return fail(std::move(state.error()));
+  }
+  const bool waits = *state == ApprovalState::pending;
+  job->trail().note("approval", waits ? Verdict::noted : Verdict::passed, "{}",
+                    waits ? "waits for a person: group " + enrollment.id + " wants approval"
+                          : "a person let the device in");
+  co_return waits;
 }
 
 Task<Result<Registration>> Registrar::attempt(std::shared_ptr<Job> job) {
@@ -321,7 +446,7 @@ Task<Status> Registrar::ask_webhook(std::shared_ptr<Job> job) {
                                           job->request.payload, hubs));
   }
   auto answer = co_await call_webhook(deps_.webhooks, deps_.clock, enrollment.webhook->url,
-                                      std::move(body), stop_.get_token());
+                                      std::move(body), stop_.get_token(), job->trail());
   if (!answer) co_return fail(std::move(answer.error()));
   job->webhook_answer = *std::move(answer);
   co_return Status();

@@ -16,12 +16,14 @@
 #include "functions/api.h"
 #include "hub/api.h"
 #include "provisioning/allocation.h"
+#include "provisioning/approvals.h"
 #include "provisioning/issuance.h"
 #include "provisioning/operations.h"
 #include "provisioning/prover.h"
 #include "provisioning/registration.h"
 #include "provisioning/remote_saga.h"
 #include "provisioning/throttle.h"
+#include "provisioning/trace.h"
 #include "store/transaction.h"
 
 namespace doppel::provisioning {
@@ -32,6 +34,7 @@ inline constexpr Duration kAnswerWait = std::chrono::milliseconds(500);
 inline constexpr int kRestartsMax = 5;
 inline constexpr int kFirstRetryAfterS = 1;  // seconds; told with the register and the first poll
 inline constexpr int kLaterRetryAfterS = 3;
+inline constexpr std::size_t kOperationIdMax = 128;  // characters of one that goes on
 
 struct RegisterRequest {
   Instance instance;
@@ -40,6 +43,18 @@ struct RegisterRequest {
   std::optional<json::Value> payload;
   std::optional<security::CertificateRequest> csr{};  // its common name is the registration ID
   std::string api_version;
+  std::string tracking_id;
+  Trail trail{};  // where the steps are noted; the caller finishes it when the call is refused
+};
+
+// A register call to be explained, not done.
+struct ExplainRequest {
+  Instance instance;
+  RegistrationId id;
+  Proof proof;        // empty: that of the enrollment found, with its key
+  std::string group;  // the enrollment group to try; empty: whatever fits
+  std::optional<json::Value> payload;
+  bool calls_webhook = false;
   std::string tracking_id;
 };
 
@@ -65,6 +80,7 @@ class Registrar {
     Issuance::EnsureIssuer ensure_issuer;
     Throttle& throttle;
     RemoteSaga& remotes;
+    Traces& traces;
     MeasuredLatency latency{};  // of linked hubs elsewhere
   };
   explicit Registrar(Deps deps);
@@ -76,9 +92,10 @@ class Registrar {
   // Whether `proof` is good; for connections that are judged before they register.
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
 
-  // Starts a registration, or joins the one that runs, and waits for it up to kAnswerWait. What
-  // goes wrong after the proof is an outcome ("failed"), except what may pass by itself. With a
-  // signing request the hub knows the device by the certificate that it is given. Errors:
+  // Starts a registration, or joins the one that runs, and waits for it up to kAnswerWait. A device
+  // whose group wants approval is told "assigning" until a person decided; its polls ask again.
+  // What goes wrong after the proof is an outcome ("failed"), except what may pass by itself. With
+  // a signing request the hub knows the device by the certificate that it is given. Errors:
   // Unauthorized, BadRequest (a signing request without a credential policy), throttled,
   // unavailable.
   Task<Result<OperationStatus>> register_device(RegisterRequest request);
@@ -91,12 +108,25 @@ class Registrar {
   // The record, for the device itself. Errors: Unauthorized, RegistrationNotFound.
   Task<Result<json::Object>> look_up(Instance instance, RegistrationId id, Proof proof);
 
+  // What a register call would do, step by step, without doing it: nothing is written, and an
+  // outside function is called only when asked for. Without a proof of its own the device is given
+  // the one that its enrollment expects. Errors: BadRequest for a wish that makes no sense.
+  Task<Result<AttemptRecord>> explain(ExplainRequest request);
+
   // Refuses new registrations, cancels webhooks and waits for what runs.
   Task<void> stop();
 
  private:
   struct Job;   // one registration under way
   struct Plan;  // what its transaction decided
+  Task<Result<std::string>> imagine_token(const ExplainRequest& request, const Trail& trail) const;
+  Task<void> explain_proven(std::shared_ptr<Job> job, bool calls_webhook);
+  Task<bool> explain_approval(std::shared_ptr<Job> job);
+  Task<Result<OperationStatus>> start(RegisterRequest request, Proven proven,
+                                      std::string operation_id);
+  Task<Result<OperationStatus>> go_on(Instance instance, RegistrationId id, Proof proof,
+                                      Proven proven, Approval approval, std::string operation_id);
+  Task<Result<bool>> waits_for_approval(std::shared_ptr<Job> job);
   struct RemoteWork;
   Task<Result<Outcome>> run(std::shared_ptr<Job> job);
   Task<Result<Outcome>> run_guarded(std::shared_ptr<Job> job);
@@ -133,6 +163,12 @@ class Registrar {
                                                          DeviceId device);
   Task<Status> stage_remote(store::Transaction& tx, const Job& job, Plan& plan);
   Task<Status> stage_departure(store::Transaction& tx, const Job& job, const Plan& plan);
+  // What a transaction found and decided, for the trace (registrar_trace.cc).
+  static void note_state(const Job& job, const Plan& plan);
+  static void note_allocation(const Job& job, const Plan& plan);
+  static void note_twin(const Job& job, const Plan& plan);
+  static void note_commit(const Job& job, const Registration& assigned,
+                          const store::Committed& committed);
   Task<Result<std::optional<Registration>>> find_record(const resources::Dps& instance,
                                                         const RegistrationId& id);
 
@@ -140,6 +176,7 @@ class Registrar {
   TpmAttestation tpm_;
   Prover prover_;
   Operations operations_;
+  Approvals approvals_;
   Issuance issuance_;
   std::stop_source stop_;
 };

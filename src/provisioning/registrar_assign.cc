@@ -92,14 +92,27 @@ ReprovisionPolicy effective_reprovision(const Enrollment& enrollment,
 Task<Result<Registration>> Registrar::assign(store::Transaction& tx, std::shared_ptr<Job> job) {
   Plan plan;
   if (auto read = co_await read_state(tx, *job, plan); !read) co_return fail(read.error());
-  if (auto chosen = co_await allocate(tx, *job, plan); !chosen) co_return fail(chosen.error());
+  note_state(*job, plan);
+  if (auto chosen = co_await allocate(tx, *job, plan); !chosen) {
+    job->trail().note("allocation", Verdict::refused, "{}", chosen.error().message);
+    co_return fail(chosen.error());
+  }
+  note_allocation(*job, plan);
   if (auto decided = co_await decide_twin(tx, *job, plan); !decided) {
     co_return fail(decided.error());
   }
+  note_twin(*job, plan);
   if (auto staged = co_await stage_identity(tx, *job, plan); !staged) {
     co_return fail(staged.error());
   }
   job->tpm_key = plan.tpm_key;
+  const bool is_member = plan.current && equal_ignoring_case(plan.current->group, job->group());
+  if (!is_member) {
+    // From here on the record says that it was let in.
+    const std::string& instance = job->instance().name;
+    auto erased = co_await erase_approval(tx, instance, job->request.id.str());
+    if (!erased) co_return fail(erased.error());
+  }
   co_return stage_record(tx, *job, plan);
 }
 
@@ -133,6 +146,12 @@ Task<Status> Registrar::read_state(store::Transaction& tx, const Job& job, Plan&
     auto record = decode_registration(**stored);
     if (!record) co_return fail(std::move(record.error()));
     plan.current = *std::move(record);
+  }
+  if (job.enrollment().needs_approval &&
+      !(plan.current && equal_ignoring_case(plan.current->group, job.group()))) {
+    auto approved = co_await is_approved(tx, job.instance().name, job.group(), std::string(id));
+    if (!approved) co_return fail(std::move(approved.error()));
+    if (!*approved) co_return fail(kBeginAgain);
   }
   plan.policy = effective_reprovision(job.enrollment(), job.request.api_version);
   if (plan.current && is_there(job.instance(), *plan.current)) {
@@ -324,8 +343,7 @@ Registration Registrar::stage_record(store::Transaction& tx, const Job& job, con
   record.id = id;
   record.created = now;
   if (plan.current) record = *plan.current;
-  const std::string group =
-      job.enrollment().kind == EnrollmentKind::group ? job.enrollment().id : std::string();
+  const std::string group = job.group();
   const std::string tpm =
       job.proven.tpm ? tpm_fingerprint(job.proven.tpm->keys->endorsement_key) : std::string();
   const auto payload = plan.runs_allocation

@@ -46,6 +46,11 @@ struct Registrar::Job {
 
   const Enrollment& enrollment() const { return *proven.enrollment; }
   const resources::Dps& instance() const { return *request.instance; }
+  // The group that admits the device; empty: an individual enrollment does.
+  std::string group() const {
+    return enrollment().kind == EnrollmentKind::group ? enrollment().id : std::string();
+  }
+  const Trail& trail() const { return request.trail; }
 };
 
 struct Registrar::Plan {
@@ -67,6 +72,11 @@ struct Registrar::Plan {
   std::string substatus;
   GenerationId generation;
 };
+
+// Whether to tell a device to try again: an error then, else an outcome.
+bool may_pass(Code code);
+// What the device reads as errorCode.
+std::int64_t error_code(const Error& error);
 
 // The error by which a transaction says that what it was based on has changed: prove and ask again.
 extern const ServiceError kBeginAgain;

@@ -123,11 +123,20 @@ Task<Result<Registration>> Registrar::commit_assignment(std::shared_ptr<Job> job
   for (int round = 0; round < kRemoteRoundsMax; ++round) {
     std::function<Task<Result<Registration>>(store::Transaction&)> body =
         [this, job](store::Transaction& tx) { return assign(tx, job); };
-    auto assigned = co_await store::transact<Registration>(deps_.store, std::move(body));
-    if (assigned) co_return assigned;
+    store::Committed committed;
+    auto assigned =
+        co_await store::transact<Registration>(deps_.store, std::move(body), &committed);
+    if (assigned) {
+      note_commit(*job, *assigned, committed);
+      co_return assigned;
+    }
     const ServiceError* why = assigned.error().service;
     if (why != &kLookFirst && why != &kMakeFirst) co_return assigned;
+    job->trail().note("remote hub", Verdict::noted, "{} on {} is {}",
+                      job->remote->lacks->device.view(), job->remote->lacks->hub,
+                      why == &kLookFirst ? "looked at" : "made");
     auto done = co_await (why == &kLookFirst ? look(job) : make(job));
+    if (!done) job->trail().note("remote hub", Verdict::refused, "{}", done.error().message);
     if (!done) {
       job->remote->is_silent = done.error().code == Code::unavailable;
       co_return fail(std::move(done.error()));

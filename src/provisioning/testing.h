@@ -165,6 +165,20 @@ class FakeFunctions final : public functions::Functions {
     co_return Status();
   }
 
+  Task<Result<std::vector<DigitalTwinId>>> remove_digital_twins(store::Transaction& tx,
+                                                                DigitalTwinId twin,
+                                                                twins::DeviceBinding of) override {
+    const auto key = store::key({"faketwin", twin.view()});
+    auto there = co_await tx.get(key);
+    if (!there) co_return fail(there.error());
+    std::vector<DigitalTwinId> removed;
+    if (*there && **there == of.generation.view()) {
+      tx.erase(key);
+      removed.push_back(twin);
+    }
+    co_return removed;
+  }
+
   std::string hub_host_name = "hub1.example.net";
   std::optional<Error> refuse_with;
   std::vector<json::Value> requests;

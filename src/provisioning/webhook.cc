@@ -28,6 +28,19 @@ bool may_pass_next_time(const Result<WebhookReply>& reply) {
   return reply.error().code == Code::unavailable || reply.error().code == Code::timeout;
 }
 
+void note_reply(const Trail& trail, const Result<WebhookReply>& reply, Duration took) {
+  if (!trail) return;
+  const auto ms = std::chrono::duration<double, std::milli>(took).count();
+  if (!reply) {
+    trail.note("webhook", Verdict::refused, "no answer after {:.1f} ms: {}", ms,
+               reply.error().message);
+    return;
+  }
+  trail.note("webhook", reply->status == 200 ? Verdict::passed : Verdict::refused,
+             "status {} after {:.1f} ms, {} bytes: {}", reply->status, ms, reply->body.size(),
+             excerpt(reply->body));
+}
+
 }  // namespace
 
 Result<functions::AllocationAnswer> read_allocation_answer(std::string_view body) {
@@ -64,13 +77,19 @@ Result<functions::AllocationAnswer> read_allocation_answer(std::string_view body
 
 Task<Result<functions::AllocationAnswer>> call_webhook(WebhookClient& client, const Clock& clock,
                                                        std::string url, std::string body,
-                                                       std::stop_token stop) {
+                                                       std::stop_token stop, Trail trail) {
+  trail.note("webhook", Verdict::noted, "POST {} with {} bytes", masked_url(url), body.size());
   const auto end = clock.steady() + kWebhookWhole;
+  auto begun = clock.steady();
   auto reply = co_await client.post(url, body, kWebhookTimeouts, stop);
+  note_reply(trail, reply, clock.steady() - begun);
   const Duration left = end - clock.steady();
   if (may_pass_next_time(reply) && left > kWebhookTimeouts.connect) {
     const WebhookTimeouts shorter{kWebhookTimeouts.connect, std::min(kWebhookTimeouts.total, left)};
+    trail.note("webhook", Verdict::noted, "POST once more");
+    begun = clock.steady();
     reply = co_await client.post(url, body, shorter, stop);
+    note_reply(trail, reply, clock.steady() - begun);
   }
   if (!reply) {
     if (reply.error().code == Code::cancelled) co_return fail(std::move(reply.error()));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -85,6 +87,12 @@ std::string status_body(const OperationStatus& status) {
   return json::write(body);
 }
 
+// Whose proof it is, for the guard against guessing.
+std::string subject_of(const DeviceCall& call) {
+  return fmt::format("{}/{}", call.instance ? std::string_view(call.instance->name) : "",
+                     call.id.view());
+}
+
 DeviceAnswer answer(const OperationStatus& status) {
   return {.status = status.outcome ? 200 : 202,
           .body = status_body(status),
@@ -123,9 +131,14 @@ DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const
 }
 
 // C's client wants both members, and no `status` beside them.
-Task<DeviceAnswer> DeviceApi::challenge(DeviceCall call) {
+Task<DeviceAnswer> DeviceApi::challenge(DeviceCall call, Trail trail) {
   auto blob = co_await provisioning_.registrar().challenge(call.instance, call.id, *call.proof.tpm);
-  if (!blob) co_return refuse(call, blob.error());
+  if (!blob) {
+    trail.note("tpm", Verdict::refused, "no challenge: {}", blob.error().message);
+    co_return refuse(call, blob.error(), trail);
+  }
+  trail.note("tpm", Verdict::passed, "the TPM is challenged; it is to come again with a token");
+  trail.finish("challenged");
   const ServiceError& required = errors::dps::kAuthorizationRequired;
   json::Object body;
   body["message"] = required.text;
@@ -137,23 +150,65 @@ Task<DeviceAnswer> DeviceApi::challenge(DeviceCall call) {
   co_return DeviceAnswer{.status = required.http_status, .body = json::write(body)};
 }
 
+Trail DeviceApi::begin_trail(const DeviceCall& call, std::string_view name) const {
+  return provisioning_.traces().begin({.instance = call.instance->name,
+                                       .registration_id = call.id.view(),
+                                       .tracking_id = call.tracking_id,
+                                       .call = name,
+                                       .transport = call.transport,
+                                       .peer = call.peer,
+                                       .api_version = call.api_version});
+}
+
+DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error,
+                               const Trail& trail) const {
+  judge(call, &error);
+  trail.finish("refused", service_error(error).number, error.message);
+  return refuse(call, error);
+}
+
+std::optional<Error> DeviceApi::check(const DeviceCall& call) const {
+  if (!provisioning_.guess_guard().admits(call.peer, subject_of(call))) {
+    return fail(errors::dps::kThrottled, "too many failed proofs from this address").error();
+  }
+  if (call.instance) return std::nullopt;
+  const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
+  judge(call, &unknown);
+  return unknown;
+}
+
+void DeviceApi::judge(const DeviceCall& call, const Error* error) const {
+  if (error == nullptr) {
+    provisioning_.guess_guard().proven(call.peer, subject_of(call));
+  } else if (service_error(*error).code == Code::unauthenticated) {
+    provisioning_.guess_guard().failed(call.peer, subject_of(call));
+  }
+}
+
 // What is wrong with a body is told only to those who have proven themselves.
-Task<DeviceAnswer> DeviceApi::refuse_body(DeviceCall call, Error error) {
+Task<DeviceAnswer> DeviceApi::refuse_body(DeviceCall call, Error error, Trail trail) {
   auto proven = co_await provisioning_.registrar().prove(call.instance, call.id, call.proof);
-  co_return refuse(call, proven ? error : proven.error());
+  if (proven) {
+    trail.set_proven(proven->enrollment->id);
+    trail.note("proof", Verdict::passed, "by enrollment {}", proven->enrollment->id);
+    trail.note("body", Verdict::refused, "{}", error.message);
+  } else {
+    trail.note("proof", Verdict::refused, "{}", proven.error().message);
+  }
+  co_return refuse(call, proven ? error : proven.error(), trail);
 }
 
 Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body) {
-  if (!call.instance) {
-    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
-    co_return refuse(call, unknown);
-  }
+  if (auto refused = check(call)) co_return refuse(call, *refused);
+  Trail trail = begin_trail(call, "register");
   auto read = read_body(body, call.id.view());
-  if (!read) co_return co_await refuse_body(std::move(call), std::move(read.error()));
+  if (!read) {
+    co_return co_await refuse_body(std::move(call), std::move(read.error()), std::move(trail));
+  }
   // Over AMQP they came in SASL; Node repeats them here, others do not.
   if (!call.proof.tpm) call.proof.tpm = std::move(read->tpm);
   if (call.may_be_challenged && call.proof.tpm && call.proof.sas_token.empty()) {
-    co_return co_await challenge(std::move(call));
+    co_return co_await challenge(std::move(call), std::move(trail));
   }
   RegisterRequest request{.instance = call.instance,
                           .id = call.id,
@@ -161,35 +216,35 @@ Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body)
                           .payload = std::move(read->payload),
                           .csr = std::move(read->csr),
                           .api_version = call.api_version,
-                          .tracking_id = call.tracking_id};
+                          .tracking_id = call.tracking_id,
+                          .trail = trail};
   auto status = co_await provisioning_.registrar().register_device(std::move(request));
-  if (!status) co_return refuse(call, status.error());
+  if (!status) co_return refuse(call, status.error(), trail);
+  judge(call, nullptr);
   co_return answer(*status);
 }
 
 Task<DeviceAnswer> DeviceApi::poll(DeviceCall call, std::string operation_id) {
-  if (!call.instance) {
-    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
-    co_return refuse(call, unknown);
-  }
+  if (auto refused = check(call)) co_return refuse(call, *refused);
   auto status = co_await provisioning_.registrar().poll(call.instance, call.id, call.proof,
                                                         std::move(operation_id));
-  if (!status) co_return refuse(call, status.error());
+  // Polls are many and say nothing new; a refused one is worth a trace.
+  if (!status) co_return refuse(call, status.error(), begin_trail(call, "poll"));
   co_return answer(*status);
 }
 
 Task<DeviceAnswer> DeviceApi::look_up(DeviceCall call, std::string body) {
-  if (!call.instance) {
-    const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
-    co_return refuse(call, unknown);
-  }
+  if (auto refused = check(call)) co_return refuse(call, *refused);
   auto read = read_body(body, call.id.view());
   if (read && read->csr) {
     read = fail(errors::dps::kBadRequest, "a look-up takes no signing request");
   }
-  if (!read) co_return co_await refuse_body(std::move(call), std::move(read.error()));
+  if (!read) {
+    Trail trail = begin_trail(call, "look-up");
+    co_return co_await refuse_body(std::move(call), std::move(read.error()), std::move(trail));
+  }
   auto state = co_await provisioning_.registrar().look_up(call.instance, call.id, call.proof);
-  if (!state) co_return refuse(call, state.error());
+  if (!state) co_return refuse(call, state.error(), begin_trail(call, "look-up"));
   co_return DeviceAnswer{.status = 200, .body = json::write(*state)};
 }
 

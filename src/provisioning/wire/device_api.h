@@ -27,6 +27,7 @@ struct DeviceCall {
   std::string tracking_id;
   std::string_view transport;      // "mqtt", "https", "amqp": for the log; static text
   bool may_be_challenged = false;  // a TPM without a token gets a challenge in a 401: HTTPS only
+  std::string peer{};              // "192.0.2.7:40000"
 };
 
 struct DeviceAnswer {
@@ -50,8 +51,15 @@ class DeviceApi {
   DeviceAnswer refuse(const DeviceCall& call, const Error& error) const;
 
  private:
-  Task<DeviceAnswer> refuse_body(DeviceCall call, Error error);
-  Task<DeviceAnswer> challenge(DeviceCall call);
+  Task<DeviceAnswer> refuse_body(DeviceCall call, Error error, Trail trail);
+  Task<DeviceAnswer> challenge(DeviceCall call, Trail trail);
+  // What every call begins with: nothing when it may go on.
+  std::optional<Error> check(const DeviceCall& call) const;
+  // Remembers what the call said about its proof. Nothing: it was good.
+  void judge(const DeviceCall& call, const Error* error) const;
+  Trail begin_trail(const DeviceCall& call, std::string_view name) const;
+  // Notes a refusal that is worth a trace, and answers it.
+  DeviceAnswer refuse(const DeviceCall& call, const Error& error, const Trail& trail) const;
 
   Provisioning& provisioning_;
   const Clock& clock_;

@@ -19,6 +19,7 @@ DeviceCall read_call(const http::Request& request, const Provisioning& provision
   call.tracking_id = request.tracking_id;
   call.transport = "https";
   call.may_be_challenged = true;
+  if (request.peer != nullptr) call.peer = request.peer->address;
   return call;
 }
 

@@ -6,10 +6,11 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
-#include "base/log.h"
 #include "errors/dps.h"
 #include "provisioning/wire/device_api.h"
 #include "provisioning/wire/errors.h"
+#include "provisioning/wire/http_operator.h"
+#include "provisioning/wire/service_door.h"
 #include "query/dps_query.h"
 #include "query/row.h"
 
@@ -27,19 +28,10 @@ http::Response json_response(const json::Value& body) {
   return http::Response::json(200, json::write(body));
 }
 
-Result<json::Value> read_body(const http::Request& request) {
-  if (request.body.size() > kMessageSizeMax) return fail(errors::dps::kTooLarge);
-  const auto type = request.headers.find("Content-Type");
-  if (type && !to_lower(*type).contains("json")) return fail(errors::dps::kNotJson);
-  auto body = json::parse(request.body);
-  if (!body) return fail(errors::dps::kBadRequest, "the body is not JSON: " + body.error().message);
-  return body;
-}
-
 // What the query text asks for. Registrations of a group are asked for without a body by az.
 Result<Filter> read_filter(const http::Request& request) {
   if (request.body.empty()) return Filter();
-  auto body = read_body(request);
+  auto body = read_service_body(request);
   if (!body) return fail(std::move(body.error()));
   const auto text = json::find_string(*body, "query");
   if (!text) return fail(errors::dps::kBadRequest, "the body needs a query");
@@ -77,45 +69,11 @@ http::Response page_response(const Page& page, std::string_view item_type) {
   return response;
 }
 
-std::vector<std::string> path_segments(std::string_view path) {
-  std::vector<std::string> segments;
-  while (!path.empty()) {
-    const auto end = std::min(path.find('/'), path.size());
-    if (end > 0) {
-      const auto raw = path.substr(0, end);
-      segments.push_back(percent_decode(raw).value_or(std::string(raw)));
-    }
-    path.remove_prefix(std::min(end + 1, path.size()));
-  }
-  return segments;
-}
-
-bool is_named(const resources::Dps& instance, std::string_view host) {
-  for (const auto& name : instance.host_names) {
-    if (equal_ignoring_case(name, host)) return true;
-  }
-  return false;
-}
-
-bool is_write(DpsRight right) {
-  switch (right) {
-    case DpsRight::enrollment_write:
-    case DpsRight::registration_status_write:
-      return true;
-    case DpsRight::service_config:
-    case DpsRight::enrollment_read:
-    case DpsRight::device_connect:
-    case DpsRight::registration_status_read:
-      return false;
-  }
-  return true;
-}
-
 // Kept alive by its routes.
 class ServiceApi final : public std::enable_shared_from_this<ServiceApi> {
  public:
-  ServiceApi(Provisioning& provisioning, BearerCheck bearer)
-      : provisioning_(provisioning), clock_(provisioning.clock()), bearer_(std::move(bearer)) {}
+  ServiceApi(Provisioning& provisioning, ServiceDoor door)
+      : provisioning_(provisioning), door_(std::move(door)) {}
 
   void add_routes(http::Router& router);
 
@@ -124,11 +82,6 @@ class ServiceApi final : public std::enable_shared_from_this<ServiceApi> {
   using Method = Task<Result<http::Response>> (ServiceApi::*)(Call);
   void add(http::Router& router, std::string_view method, std::string_view pattern,
            EnrollmentKind kind, DpsRight right, Method call);
-  Task<http::Response> handle(http::Request request, EnrollmentKind kind, DpsRight right,
-                              Method call);
-  Result<Instance> authorize(const http::Request& request, DpsRight right) const;
-  Result<Instance> authorize_sas(const http::Request& request, std::string_view header,
-                                 DpsRight right) const;
 
   Task<Result<http::Response>> get(Call call);
   Task<Result<http::Response>> put(Call call);
@@ -142,8 +95,7 @@ class ServiceApi final : public std::enable_shared_from_this<ServiceApi> {
   Task<Result<http::Response>> query_all_registrations(Call call);
 
   Provisioning& provisioning_;
-  const Clock& clock_;
-  BearerCheck bearer_;
+  ServiceDoor door_;
 };
 
 struct ServiceApi::Call {
@@ -155,93 +107,18 @@ struct ServiceApi::Call {
   std::string if_match() const { return std::string(request.headers.get_or("If-Match", "")); }
 };
 
-// ---- Who may ---------------------------------------------------------------------------------
-
-Result<Instance> ServiceApi::authorize_sas(const http::Request& request, std::string_view header,
-                                           DpsRight right) const {
-  auto token = security::parse_sas(header);
-  if (!token) return fail(errors::dps::kUnauthorized, token.error().message);
-  auto granted = security::sas_resource(token->resource);
-  Instance instance = provisioning_.find_by_host(request.host());
-  if (!instance) instance = provisioning_.find_by_host(granted.host);
-  if (!instance) return fail(errors::dps::kUnauthorized, "no instance has the host name");
-  if (!is_named(*instance, granted.host)) {
-    return fail(errors::dps::kUnauthorized, "the token is for another host");
-  }
-  auto policy = resources::verify_policy(instance->policies, *token, security::KeyForm::base64,
-                                         right, clock_.now());
-  if (!policy) {
-    return policy.error().code == Code::forbidden
-               ? fail(errors::dps::kForbidden, policy.error().message)
-               : fail(errors::dps::kUnauthorized, policy.error().message);
-  }
-  // Paths and IDs are compared without case here, so tokens are, too.
-  auto segments = path_segments(request.path);
-  for (std::string& segment : segments) segment = to_lower(segment);
-  for (std::string& segment : granted.segments) segment = to_lower(segment);
-  const std::vector<std::string_view> path(segments.begin(), segments.end());
-  if (!security::covers(granted, path)) {
-    return fail(errors::dps::kUnauthorized, "the token is for another path");
-  }
-  return instance;
-}
-
-Result<Instance> ServiceApi::authorize(const http::Request& request, DpsRight right) const {
-  const auto header = request.headers.get_or("Authorization", "");
-  if (!starts_with_ignoring_case(header, "Bearer ")) return authorize_sas(request, header, right);
-  Instance instance = provisioning_.find_by_host(request.host());
-  if (!instance) return fail(errors::dps::kUnauthorized, "no instance has the host name");
-  auto principal = bearer_(header);
-  if (!principal) return fail(errors::dps::kUnauthorized, principal.error().message);
-  const bool may =
-      is_write(right) ? principal->may_write(instance->id) : principal->may_read(instance->id);
-  if (!may) return fail(errors::dps::kForbidden, "the principal has no role for it");
-  return instance;
-}
-
-Task<http::Response> ServiceApi::handle(http::Request request, EnrollmentKind kind, DpsRight right,
-                                        Method method) {
-  const std::string tracking_id = request.tracking_id;
-  const std::string path = request.path;
-  Result<http::Response> response = fail(Code::internal, "");
-  auto instance = authorize(request, right);
-  if (!instance) {
-    response = fail(std::move(instance.error()));
-  } else if (auto taken = provisioning_.throttle().take(**instance, Metered::service_operation);
-             !taken) {
-    response = fail(std::move(taken.error()));
-  } else if (!is_api_version(request.query_value("api-version").value_or(""))) {
-    response = fail(errors::dps::kBadRequest, "the query must name an api-version");
-  } else {
-    Call call{std::move(request), *std::move(instance), kind};
-    response = co_await (this->*method)(std::move(call));
-  }
-  if (!response) {
-    const Error error = std::move(response.error());  // `response` is replaced below
-    const ServiceError& service = service_error(error);
-    if (service.http_status == 401 || service.http_status >= 500) {
-      log::warn("provisioning.service_refused", {{"tracking_id", tracking_id},
-                                                 {"path", path},
-                                                 {"status", service.http_status},
-                                                 {"reason", error.message}});
-    }
-    response =
-        http::Response::json(service.http_status, error_body(error, tracking_id, clock_.now()));
-    response->headers.set(kErrorCodeHeader, std::to_string(service.number));
-    if (const int after = retry_after_s(error); after > 0) {
-      response->headers.set("Retry-After", std::to_string(after));
-    }
-  }
-  response->headers.set("x-ms-request-id", tracking_id);
-  co_return *std::move(response);
-}
-
 void ServiceApi::add(http::Router& router, std::string_view method, std::string_view pattern,
                      EnrollmentKind kind, DpsRight right, Method call) {
-  router.add(method, pattern,
-             [self = shared_from_this(), kind, right, call](http::Request request) {
-               return self->handle(std::move(request), kind, right, call);
-             });
+  // Not a coroutine itself: it makes the task of one, whose arguments are values.
+  ServiceDoor::Handler handler = [self = shared_from_this(), kind, call](
+                                     http::Request request, Instance instance, std::string) {
+    return (self.get()->*call)(Call{std::move(request), std::move(instance), kind});
+  };
+  router.add(
+      method, pattern,
+      [self = shared_from_this(), right, handler = std::move(handler)](http::Request request) {
+        return self->door_.handle(std::move(request), right, handler);
+      });
 }
 
 void ServiceApi::add_routes(http::Router& router) {
@@ -279,7 +156,7 @@ Task<Result<http::Response>> ServiceApi::get(Call call) {
 }
 
 Task<Result<http::Response>> ServiceApi::put(Call call) {
-  auto body = read_body(call.request);
+  auto body = read_service_body(call.request);
   if (!body) co_return fail(std::move(body.error()));
   auto made = co_await provisioning_.enrollments().put(call.instance, call.kind, call.id(),
                                                        *std::move(body), call.if_match());
@@ -295,7 +172,7 @@ Task<Result<http::Response>> ServiceApi::remove(Call call) {
 }
 
 Task<Result<http::Response>> ServiceApi::bulk(Call call) {
-  auto body = read_body(call.request);
+  auto body = read_service_body(call.request);
   if (!body) co_return fail(std::move(body.error()));
   auto result =
       co_await provisioning_.enrollments().bulk(call.instance, call.kind, *std::move(body));
@@ -321,6 +198,12 @@ Task<Result<http::Response>> ServiceApi::attestation(Call call) {
 
 Task<Result<http::Response>> ServiceApi::get_registration(Call call) {
   auto found = co_await provisioning_.enrollments().get_registration(call.instance, call.id());
+  if (!found && found.error().code == Code::not_found) {
+    // Ours: a device that waits for approval has a state already.
+    auto waiting = co_await provisioning_.approvals().find(call.instance, call.id());
+    if (!waiting) co_return fail(std::move(waiting.error()));
+    if (*waiting) co_return json_response(state_json(**waiting));
+  }
   if (!found) co_return fail(std::move(found.error()));
   co_return json_response(state_json(*found));
 }
@@ -353,7 +236,9 @@ Task<Result<http::Response>> ServiceApi::query_all_registrations(Call call) {
 }  // namespace
 
 void register_service_routes(http::Router& router, Provisioning& provisioning, BearerCheck bearer) {
-  std::make_shared<ServiceApi>(provisioning, std::move(bearer))->add_routes(router);
+  const ServiceDoor door(provisioning, std::move(bearer));
+  std::make_shared<ServiceApi>(provisioning, door)->add_routes(router);
+  register_operator_routes(router, provisioning, door);
 }
 
 void register_service_routes(http::Router& router, Provisioning& provisioning,

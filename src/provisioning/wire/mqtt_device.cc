@@ -73,6 +73,8 @@ void respond(const std::shared_ptr<State>& state, const Request& request,
   if (answer.status == 401) {
     state->is_refused = true;
     start_timer(state);
+  } else if (answer.status == 429) {
+    if (!state->is_proven) start_timer(state);  // the proof was not looked at; it may ask again
   } else {
     state->is_proven = true;
     stop_timer(*state);
@@ -188,6 +190,7 @@ void MqttDeviceService::connect(mqtt::Connect connect, std::shared_ptr<mqtt::Con
   state->call.proof = proof_of(&connection->peer(), connect.password.value_or(""));
   state->call.api_version = name->api_version;
   state->call.transport = "mqtt";
+  state->call.peer = connection->peer().address;
   state->connection = std::move(connection);
   state->api = &api_;
   state->random = &random_;
