@@ -21,6 +21,16 @@ const Option kDataDir{
     .names = "--data-dir",
     .help = "Data directory (default: $DOPPEL_DATA_DIR or the user's data folder)"};
 
+template <class Number>
+bool read_number(const Arguments& args, const char* name, Number& number) {
+  const auto text = args.find(name);
+  if (!text) return true;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error == std::errc{} && end == text->data() + text->size()) return true;
+  std::cerr << "doppel: " << name << " takes a number from 0\n";
+  return false;
+}
+
 bool read_port(const Arguments& args, const char* name, std::uint16_t& port) {
   const auto text = args.find(name);
   if (!text) return true;
@@ -51,6 +61,8 @@ int serve(const Arguments& args) {
   options.trusted_ca = args.get("--trusted-ca");
   options.key_file = args.get("--key-file");
   options.is_quiet = args.has("--quiet");
+  options.limits_loopback = args.has("--limit-loopback");
+  if (!read_number(args, "--failed-proofs-per-minute", options.failed_proofs_per_minute)) return 2;
   return doppel::server::serve(std::move(options));
 }
 
@@ -83,6 +95,12 @@ int main(int argc, char** argv) {
         {.names = "--key-file",
          .help =
              "Master key that seals secrets at rest (default: master.key in the data directory)"},
+        {.names = "--failed-proofs-per-minute",
+         .help = "Failed proofs of devices from one address before it has to wait (default: 60; 0: "
+                 "no limit)"},
+        {.names = "--limit-loopback",
+         .help = "Limit failed proofs from this machine's own addresses, too",
+         .kind = Option::Kind::flag},
         {.names = "--quiet,-q", .help = "No banner", .kind = Option::Kind::flag}},
        serve},
       {"env",

@@ -1,5 +1,6 @@
 #include "server/instance.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <utility>
@@ -43,6 +44,15 @@ namespace doppel::server {
 namespace {
 
 constexpr Duration kStopMax = std::chrono::seconds(10);
+
+// The burst is what a minute and a half of failures make: a shelf of devices with old keys is no
+// attack.
+provisioning::GuessLimits guess_limits(const ServeOptions& options) {
+  const double per_minute = options.failed_proofs_per_minute;
+  return {.failures_per_minute = per_minute,
+          .failures_at_once = std::max(1.5 * per_minute, 10.0),
+          .counts_loopback = options.limits_loopback};
+}
 
 }  // namespace
 
@@ -154,7 +164,8 @@ Status Instance::Parts::open_services() {
       .functions = *functions,
       .webhooks = *webhooks,
       .ensure_issuer = [this](std::string dps) { return resources->ensure_issuer(std::move(dps)); },
-      .remote_hubs = remote_hubs.get()});
+      .remote_hubs = remote_hubs.get(),
+      .guess_limits = guess_limits(options)});
   resources->set_route_validator(hub::HubService::check_route);
   resources->on_deleted([this](resources::DeletedResource gone) { return purge(std::move(gone)); });
   return run_blocking(home(), resources->finish_deletions());

@@ -33,6 +33,10 @@ struct ServeOptions {
   std::string trusted_ca{};
   std::string key_file;   // master key; empty: master.key in the data directory
   bool is_quiet = false;  // no banner
+  // Failed proofs of devices from one address: how many a minute before it has to wait. 0: no
+  // limit.
+  std::uint32_t failed_proofs_per_minute = 60;
+  bool limits_loopback = false;  // whether that holds for this machine's own addresses, too
 };
 
 }  // namespace doppel::server
