@@ -60,6 +60,8 @@ struct Command {
   std::function<Result<Output>(Session&, const Arguments&)> run;
   std::vector<std::string>
       table_columns;  // for -o table: member paths, e.g. "authentication.type", or "Title=path"
+  // How people read the answer, where a table does not do: without -o json. Null: JSON.
+  std::function<std::string(const json::Value&)> as_text{};
 };
 
 // The tables, one a file.
@@ -67,8 +69,12 @@ std::vector<Command> group_commands();
 std::vector<Command> hub_commands();
 std::vector<Command> hub_routing_commands();
 std::vector<Command> dps_commands();
+std::vector<Command> dps_policy_commands();
+std::vector<Command> dps_registration_commands();
+std::vector<Command> dps_insight_commands();
 std::vector<Command> enrollment_commands();
 std::vector<Command> certificate_commands();
+std::vector<Command> enrollment_transfer_commands();
 std::vector<Command> twins_commands();
 std::vector<Command> relationship_commands();
 std::vector<Command> monitor_commands();

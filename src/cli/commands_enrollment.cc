@@ -3,7 +3,7 @@
 
 #include "base/encoding.h"
 #include "cli/command.h"
-#include "cli/enrollment_x509.h"
+#include "cli/enrollment_document.h"
 #include "cli/session.h"
 #include "security/sas.h"
 #include "security/tpm/public_area.h"
@@ -20,9 +20,12 @@ struct Kind {
   std::string_view folder;
   std::string_view id_member;
   std::string_view id_option;
+  EnrollmentSort sort;
 };
-constexpr Kind kGroupKind{"enrollmentGroups", "enrollmentGroupId", "--enrollment-id"};
-constexpr Kind kIndividual{"enrollments", "registrationId", "--registration-id"};
+constexpr Kind kGroupKind{"enrollmentGroups", "enrollmentGroupId", "--enrollment-id",
+                          EnrollmentSort::group};
+constexpr Kind kIndividual{"enrollments", "registrationId", "--registration-id",
+                           EnrollmentSort::individual};
 
 Result<Session::Call> call_for(Session& session, const Arguments& args, const Kind& kind,
                                std::string_view method) {
@@ -35,61 +38,6 @@ Result<Session::Call> call_for(Session& session, const Arguments& args, const Ki
                        .path = fmt::format("/{}/{}", kind.folder, percent_encode(id)),
                        .api_version = kDpsVersion,
                        .host = std::move(*host)};
-}
-
-// Options that both `create` and `update` lay over an enrollment.
-Status apply_options(json::Object& enrollment, const Arguments& args) {
-  if (const auto status = args.find("--provisioning-status"))
-    enrollment["provisioningStatus"] = *status;
-  if (const auto policy = args.find("--allocation-policy"))
-    enrollment["allocationPolicy"] = *policy;
-  if (const auto device = args.find("--device-id")) enrollment["deviceId"] = *device;
-  if (const auto hubs = args.all("--iot-hubs"); !hubs.empty()) {
-    json::Array names;
-    for (const auto& hub : hubs) names.push_back(json::Value(hub));
-    enrollment["iotHubs"] = std::move(names);
-  }
-  if (const auto url = args.find("--webhook-url"))
-    enrollment["customAllocationDefinition"] = json::Object{
-        {"webhookUrl", *url}, {"apiVersion", args.get_or("--api-version", "2019-03-31")}};
-  if (const auto policy = args.find("--reprovision-policy")) {
-    const bool update = *policy != "never", migrate = *policy == "reprovisionandmigratedata";
-    if (update && !migrate && *policy != "reprovisionandresetdata")
-      return fail(
-          Code::invalid_argument,
-          "--reprovision-policy is reprovisionandmigratedata, reprovisionandresetdata or never");
-    enrollment["reprovisionPolicy"] =
-        json::Object{{"updateHubAssignment", update}, {"migrateDeviceData", migrate}};
-  }
-  const auto tags = args.find("--initial-twin-tags"),
-             desired = args.find("--initial-twin-properties");
-  if (tags || desired) {
-    json::Object twin{{"tags", json::Object{}},
-                      {"properties", json::Object{{"desired", json::Object{}}}}};
-    if (tags) {
-      auto parsed = parse_json_argument("--initial-twin-tags", *tags);
-      if (!parsed) return fail(std::move(parsed.error()));
-      twin["tags"] = std::move(*parsed);
-    }
-    if (desired) {
-      auto parsed = parse_json_argument("--initial-twin-properties", *desired);
-      if (!parsed) return fail(std::move(parsed.error()));
-      twin["properties"] = json::Object{{"desired", std::move(*parsed)}};
-    }
-    enrollment["initialTwin"] = std::move(twin);
-  }
-  auto x509 = x509_attestation(args, enrollment.contains(kGroupKind.id_member));
-  if (!x509) return fail(std::move(x509.error()));
-  if (*x509) enrollment["attestation"] = **std::move(x509);
-  if (const auto policy = args.find("--credential-policy"))
-    enrollment["credentialPolicyName"] = *policy;
-  json::Object keys;
-  if (const auto key = args.find("--primary-key")) keys["primaryKey"] = *key;
-  if (const auto key = args.find("--secondary-key")) keys["secondaryKey"] = *key;
-  if (!keys.empty() || !enrollment.contains("attestation"))
-    enrollment["attestation"] =
-        json::Object{{"type", "symmetricKey"}, {"symmetricKey", std::move(keys)}};
-  return {};
 }
 
 // A plain read hides the keys; --show-keys asks for them.
@@ -105,42 +53,32 @@ Result<Output> with_keys(Session& session, Session::Call call, const Arguments& 
   return Output(std::move(enrollment));
 }
 
-// attestation.tpm of the options. `id` stays as it is, or becomes what the SDKs call a TPM that was
-// given no registration ID.
-Result<json::Object> tpm_attestation(const Arguments& args, std::string& id) {
-  const auto key = args.find("--endorsement-key");
-  const auto bytes = key ? base64_decode(*key) : std::nullopt;
-  if (!bytes)
-    return fail(Code::invalid_argument,
-                "tpm needs --endorsement-key, base64 of the TPM's TPM2B_PUBLIC");
-  if (id.empty()) id = security::tpm::default_registration_id(*bytes);
-  json::Object tpm{{"endorsementKey", *key}};
-  if (const auto root = args.find("--storage-root-key")) tpm["storageRootKey"] = *root;
-  return json::Object{{"type", "tpm"}, {"tpm", std::move(tpm)}};
+// The ID of a new enrollment: as given, or what the SDKs call a TPM that was given none.
+Result<std::string> new_id(const json::Object& enrollment, const Arguments& args,
+                           const Kind& kind) {
+  std::string id = args.get(kind.id_option);
+  if (!id.empty()) return id;
+  const json::Value whole(enrollment);
+  const json::Value* attestation = json::find(whole, "attestation");
+  const json::Value* tpm = attestation != nullptr ? json::find(*attestation, "tpm") : nullptr;
+  const auto key = base64_decode(tpm != nullptr ? json::get_string_or(*tpm, "endorsementKey", "")
+                                                : std::string());
+  if (tpm == nullptr || !key) {
+    return fail(Code::invalid_argument, fmt::format("{} is required", kind.id_option));
+  }
+  return security::tpm::default_registration_id(*key);
 }
 
 Result<Output> create(Session& session, const Arguments& args, const Kind& kind) {
-  std::string id = args.get(kind.id_option);
-  json::Object enrollment;
-  const auto type = args.get_or("--attestation-type", "symmetricKey");
-  if (equal_ignoring_case(type, "tpm")) {
-    auto attestation = tpm_attestation(args, id);
-    if (!attestation) return fail(std::move(attestation.error()));
-    enrollment["attestation"] = *std::move(attestation);
-  } else if (equal_ignoring_case(type, "x509")) {
-    if (!args.has("--certificate-path"))
-      return fail(Code::invalid_argument, "x509 needs --certificate-path");
-  } else if (!equal_ignoring_case(type, "symmetricKey")) {
-    return fail(Code::unsupported, "--attestation-type is symmetricKey, x509 or tpm");
-  }
-  if (id.empty())
-    return fail(Code::invalid_argument, fmt::format("{} is required", kind.id_option));
+  json::Object enrollment{{kind.id_member, ""}};
+  if (auto applied = apply_enrollment_options(enrollment, args, kind.sort); !applied)
+    return fail(std::move(applied.error()));
+  auto id = new_id(enrollment, args, kind);
+  if (!id) return fail(std::move(id.error()));
   auto call = call_for(session, args, kind, "PUT");
   if (!call) return fail(std::move(call.error()));
-  call->path = fmt::format("/{}/{}", kind.folder, percent_encode(id));
-  enrollment[kind.id_member] = id;
-  if (auto applied = apply_options(enrollment, args); !applied)
-    return fail(std::move(applied.error()));
+  call->path = fmt::format("/{}/{}", kind.folder, percent_encode(*id));
+  enrollment[kind.id_member] = *std::move(id);
   call->body = std::move(enrollment);
   auto made = session.send_json(*call);
   if (!made) return fail(std::move(made.error()));
@@ -158,7 +96,7 @@ Result<Output> update(Session& session, const Arguments& args, const Kind& kind)
   if (!call) return fail(std::move(call.error()));
   auto enrollment = session.send_json(*call);
   if (!enrollment) return fail(std::move(enrollment.error()));
-  if (auto applied = apply_options(enrollment->as_object(), args); !applied)
+  if (auto applied = apply_enrollment_options(enrollment->as_object(), args, kind.sort); !applied)
     return fail(std::move(applied.error()));
   call->method = "PUT";
   call->if_match = args.get_or("--etag", json::get_string_or(*enrollment, "etag", "*"));
@@ -206,36 +144,11 @@ std::function<Result<Output>(Session&, const Arguments&)> with(Run run, const Ki
   return [run, &kind](Session& session, const Arguments& args) { return run(session, args, kind); };
 }
 
-std::vector<Option> common_options() {
-  return {
-      kDps,
-      kGroup,
-      {.names = "--primary-key,--pk", .help = "Primary key, base64 (default: generated)"},
-      {.names = "--secondary-key,--sk", .help = "Secondary key, base64 (default: generated)"},
-      {.names = "--provisioning-status,--ps", .help = "enabled or disabled"},
-      {.names = "--allocation-policy,--ap", .help = "hashed, geoLatency, static or custom"},
-      {.names = "--iot-hubs,--ih",
-       .help = "Host names of linked hubs to choose from",
-       .kind = Option::Kind::values},
-      {.names = "--webhook-url,--wh", .help = "Allocation function, for the policy custom"},
-      {.names = "--api-version,--av", .help = "API version of the allocation function's types"},
-      {.names = "--reprovision-policy,--rp",
-       .help = "reprovisionandmigratedata, reprovisionandresetdata or never"},
-      {.names = "--initial-twin-tags,--tags", .help = "JSON"},
-      {.names = "--initial-twin-properties,--props", .help = "JSON"},
-      {.names = "--credential-policy",
-       .help = "Issuer of certificates for devices that send a signing request: 'default', or a "
-               "certificate of the DPS with a private key"}};
-}
-
-std::vector<Option> with_x509(bool is_group) {
-  auto options = common_options();
-  for (Option& one : x509_options(is_group)) options.push_back(std::move(one));
-  return options;
-}
-
-std::vector<Option> plus(std::vector<Option> options, std::initializer_list<Option> more) {
-  options.insert(options.begin(), more.begin(), more.end());
+std::vector<Option> options_of(const Kind& kind, std::initializer_list<Option> more) {
+  std::vector<Option> options(more);
+  options.push_back(kDps);
+  options.push_back(kGroup);
+  for (Option& option : enrollment_options(kind.sort)) options.push_back(std::move(option));
   return options;
 }
 
@@ -253,14 +166,18 @@ std::vector<Command> enrollment_commands() {
   const Option new_registration{
       .names = "--registration-id,--rid,--enrollment-id,--eid",
       .help = "Registration ID (default for a TPM: the one the SDKs make of its key)"};
-  const Option attestation{.names = "--attestation-type,--at",
-                           .help = "symmetricKey (the default), x509 or tpm"};
-  const Option endorsement{.names = "--endorsement-key,--ek",
-                           .help = "Endorsement key of the TPM, base64 of its TPM2B_PUBLIC"};
-  const Option storage_root{.names = "--storage-root-key,--srk",
-                            .help = "Storage root key of the TPM; kept, never compared"};
-  const Option device{.names = "--device-id,--did",
-                      .help = "Device ID (default: the registration ID)"};
+  const Option attestation{
+      .names = "--attestation-type,--at",
+      .help = "symmetricKey, x509 or tpm (default: what the other options suggest)"};
+  const Option group_attestation{
+      .names = "--attestation-type,--at",
+      .help = "symmetricKey or x509 (default: what the other options suggest)"};
+  const Option remove_certificate{.names = "--remove-certificate,--rc",
+                                  .help = "Take the primary certificate away",
+                                  .kind = Option::Kind::flag};
+  const Option remove_secondary{.names = "--remove-secondary-certificate,--rsc",
+                                .help = "Take the secondary certificate away",
+                                .kind = Option::Kind::flag};
   const Option etag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
   const Option show_keys{.names = "--show-keys,--keys",
                          .help = "Include the symmetric keys",
@@ -270,15 +187,17 @@ std::vector<Command> enrollment_commands() {
   const std::vector<std::string> individuals = {"registrationId", "deviceId", "provisioningStatus",
                                                 "allocationPolicy", "etag"};
   return {
-      {"iot dps enrollment-group create", "Create an enrollment group",
-       plus(with_x509(true), {new_group_id}), with(create, kGroupKind), groups},
+      {"iot dps enrollment-group create",
+       "Create an enrollment group: for devices whose key or certificate comes from the group's",
+       options_of(kGroupKind, {new_group_id, group_attestation}), with(create, kGroupKind), groups},
       {"iot dps enrollment-group show",
        "Show an enrollment group",
        {kDps, kGroup, group_id, show_keys},
        with(show, kGroupKind),
        groups},
       {"iot dps enrollment-group update", "Change an enrollment group",
-       plus(with_x509(true), {group_id, etag}), with(update, kGroupKind), groups},
+       options_of(kGroupKind, {group_id, etag, remove_certificate, remove_secondary}),
+       with(update, kGroupKind), groups},
       {"iot dps enrollment-group list",
        "List the enrollment groups",
        {kDps, kGroup},
@@ -298,17 +217,18 @@ std::vector<Command> enrollment_commands() {
         {.names = "--key,--symmetric-key", .help = "Group key (default: the group's primary key)"}},
        compute_device_key,
        {}},
-      {"iot dps enrollment create", "Create an individual enrollment",
-       plus(with_x509(false), {new_registration, attestation, endorsement, storage_root, device}),
-       with(create, kIndividual), individuals},
+      {"iot dps enrollment create",
+       "Create an individual enrollment: for one device, by key, certificate or TPM",
+       options_of(kIndividual, {new_registration, attestation}), with(create, kIndividual),
+       individuals},
       {"iot dps enrollment show",
        "Show an individual enrollment",
        {kDps, kGroup, registration, show_keys},
        with(show, kIndividual),
        individuals},
       {"iot dps enrollment update", "Change an individual enrollment",
-       plus(with_x509(false), {registration, device, etag}), with(update, kIndividual),
-       individuals},
+       options_of(kIndividual, {registration, etag, remove_certificate, remove_secondary}),
+       with(update, kIndividual), individuals},
       {"iot dps enrollment list",
        "List the individual enrollments",
        {kDps, kGroup},

@@ -91,9 +91,10 @@ CLI::App& subcommand(CLI::App& root, std::string_view words) {
 std::vector<Command> all_commands() {
   std::vector<Command> all;
   for (auto* table : {group_commands, hub_commands, hub_routing_commands, dps_commands,
-                      enrollment_commands, certificate_commands, twins_commands, wait_commands,
-                      relationship_commands, event_space_commands, monitor_commands,
-                      eventhub_commands, function_commands, check_commands}) {
+                      dps_policy_commands, dps_registration_commands, dps_insight_commands,
+                      enrollment_commands, enrollment_transfer_commands, certificate_commands,
+                      twins_commands, wait_commands, relationship_commands, event_space_commands,
+                      monitor_commands, eventhub_commands, function_commands, check_commands}) {
     for (auto& command : table()) all.push_back(std::move(command));
   }
   return all;
@@ -138,7 +139,7 @@ std::string problem_of(const Place& place) {
 
 struct Common {
   std::string data_dir = default_data_dir();
-  std::string output = "json";
+  std::string output;  // empty: what suits the command
 };
 
 int run_command(const Command& command, const Arguments& args, const Common& common,
@@ -151,9 +152,14 @@ int run_command(const Command& command, const Arguments& args, const Common& com
   if (!session) return refuse(session.error());
   auto output = command.run(*session, args);
   if (!output) return refuse(output.error());
-  if (output->has_value() && !(*output)->is_null())
-    std::cout << (common.output == "table" ? as_table(**output, command.table_columns)
-                                           : as_json(**output));
+  if (!output->has_value() || (*output)->is_null()) return 0;
+  if (command.as_text && common.output != "json") {
+    std::cout << command.as_text(**output);
+  } else if (common.output == "table") {
+    std::cout << as_table(**output, command.table_columns);
+  } else {
+    std::cout << as_json(**output);
+  }
   return 0;
 }
 
@@ -172,7 +178,9 @@ const std::map<std::string, std::string>& group_descriptions() {
       {"iot dps linked-hub", "Linked hubs"},
       {"iot dps enrollment", "Individual enrollments"},
       {"iot dps enrollment-group", "Enrollment groups"},
-      {"iot dps registration", "What devices were assigned"},
+      {"iot dps registration", "What devices were assigned, and who waits"},
+      {"iot dps policy", "Shared access policies"},
+      {"iot dps connection-string", "Connection strings for service clients"},
       {"dt", "Digital Twins"},
       {"dt model", "Models"},
       {"dt twin", "Digital twins"},
@@ -237,7 +245,9 @@ int run(int argc, const char* const* argv, const std::vector<Program>& programs,
     app.add_option("-o,--output", common.output, "json or table")
         ->check(CLI::IsMember({"json", "table"}));
     app.callback([&status, &command, &bound, &common, &connect] {
-      status = run_command(command, bound.arguments(), common, connect);
+      Arguments args = bound.arguments();
+      args.add("--output", {common.output});  // for commands that print as they go
+      status = run_command(command, args, common, connect);
     });
   }
   for (const auto& [words, text] : group_descriptions()) subcommand(root, words).description(text);

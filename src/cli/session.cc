@@ -143,19 +143,35 @@ Result<json::Value> Session::send_json(const Call& call) {
   return json::parse(response->body, {.depth_max = 64, .size_max = 64 * 1024 * 1024});
 }
 
-Result<json::Array> Session::query_all(Call call) {
+Result<json::Array> Session::query_all(Call call, std::string_view method) {
   json::Array all;
+  auto done = query_pages(
+      std::move(call),
+      [&all](json::Array page) -> Status {
+        for (auto& item : page) all.push_back(std::move(item));
+        return {};
+      },
+      method);
+  if (!done) return fail(std::move(done.error()));
+  return all;
+}
+
+Status Session::query_pages(Call call, const std::function<Status(json::Array page)>& take,
+                            std::string_view method) {
   auto bearer = token(call.api_version);
   if (!bearer) return fail(std::move(bearer.error()));
   for (std::string continuation;;) {
     const char joint = call.path.find('?') == std::string::npos ? '?' : '&';
-    HttpRequest request{.method = "POST",
+    HttpRequest request{.method = std::string(method),
                         .url = fmt::format("{}{}{}api-version={}", profile_.base_url(), call.path,
                                            joint, call.api_version),
                         .headers = {},
-                        .body = call.body ? json::write(*call.body) : R"({"query":"SELECT *"})"};
+                        .body = {}};
     request.headers.set("Authorization", "Bearer " + *bearer);
-    request.headers.set("Content-Type", "application/json");
+    if (request.method == "POST") {
+      request.body = call.body ? json::write(*call.body) : R"({"query":"SELECT *"})";
+      request.headers.set("Content-Type", "application/json");
+    }
     name_service(request, call.host);
     if (!continuation.empty()) request.headers.set("x-ms-continuation", continuation);
     auto response = exchange(std::move(request));
@@ -164,9 +180,9 @@ Result<json::Array> Session::query_all(Call call) {
     auto page = json::parse(response->body, {.depth_max = 64, .size_max = 64 * 1024 * 1024});
     if (!page) return fail(std::move(page.error()));
     if (!page->is_array()) return fail(Code::bad_gateway, "the answer to a query is no list");
-    for (auto& item : page->get_array()) all.push_back(std::move(item));
+    if (auto taken = take(std::move(page->get_array())); !taken) return taken;
     continuation = response->headers.get_or("x-ms-continuation", "");
-    if (continuation.empty()) return all;
+    if (continuation.empty()) return {};
   }
 }
 

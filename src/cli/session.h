@@ -54,8 +54,12 @@ class Session {
   Result<http::Response> send(const Call& call);
   // The same with the answer's JSON; null for an empty answer.
   Result<json::Value> send_json(const Call& call);
-  // Follows x-ms-continuation (POST queries) until the end.
-  Result<json::Array> query_all(Call call);
+  // Follows x-ms-continuation until the end. By POST, as queries are (without a body: for
+  // everything), or by GET.
+  Result<json::Array> query_all(Call call, std::string_view method = "POST");
+  // The same, a page at a time; an error of `take` ends it.
+  Status query_pages(Call call, const std::function<Status(json::Array page)>& take,
+                     std::string_view method = "POST");
   // Follows nextLink.
   Result<json::Array> list_all(Call call);
 
