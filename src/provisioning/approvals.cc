@@ -131,6 +131,7 @@ std::string encode(const Approval& a) {
     out["by"] = a.decided_by;
   }
   if (a.payload) out["payload"] = *a.payload;
+  if (!a.csr.empty()) out["csr"] = a.csr;
   return json::write(out);
 }
 
@@ -153,6 +154,7 @@ Result<Approval> decode_approval(std::string_view stored) {
   a.requested = read_time(*parsed, "requested");
   a.decided = read_time(*parsed, "decided");
   a.decided_by = text("by");
+  a.csr = text("csr");
   if (const json::Value* payload = json::find(*parsed, "payload")) a.payload = *payload;
   return a;
 }

@@ -37,6 +37,7 @@ struct Approval {
   ApprovalState state = ApprovalState::pending;
   std::string api_version;             // of the register call, for when it goes on
   std::optional<json::Value> payload;  // of the register call, too
+  std::string csr;                     // likewise: base64 of DER; empty: none
   std::string proof;                   // for the person who decides: "symmetricKey", ...
   TimePoint requested{};
   TimePoint decided{};

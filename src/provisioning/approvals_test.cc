@@ -42,7 +42,8 @@ class ApprovalsTest : public ::testing::Test, public testing::World {
                                                           .catalog = [this] { return catalog; },
                                                           .hubs = hubs,
                                                           .functions = functions,
-                                                          .webhooks = webhooks});
+                                                          .webhooks = webhooks,
+                                                          .ensure_issuer = {}});
   }
   std::unique_ptr<Provisioning> provisioning_again;
 };
@@ -237,6 +238,7 @@ TEST(Approval, IsReadAsItWasWritten) {
                     .state = ApprovalState::rejected,
                     .api_version = "2019-03-31",
                     .payload = json::Value(json::Object{{"a", 1}}),
+                    .csr = "Y3Ny",
                     .proof = "symmetricKey",
                     .requested = TimePoint(std::chrono::seconds(5)),
                     .decided = TimePoint(std::chrono::seconds(6)),

@@ -76,8 +76,9 @@ GuessGuard::Bucket& GuessGuard::Table::ensure(const std::string& key, SteadyTime
 
 bool GuessGuard::is_limited(std::string_view peer) const {
   if (limits_.failures_per_minute <= 0) return false;
-  if (limits_.counts_loopback) return true;
   const std::string_view host = host_of(peer);
+  if (host.empty()) return false;  // not an address that anybody could be told from others by
+  if (limits_.counts_loopback) return true;
   return !(host.starts_with("127.") || host == "::1" || host.starts_with("::ffff:127."));
 }
 

@@ -108,6 +108,11 @@ TEST_F(GuessGuardTest, LoopbackCountsOnlyWhenTold) {
   EXPECT_FALSE(strict.admits("127.0.0.1:6", "dps1/a"));
 }
 
+TEST_F(GuessGuardTest, WhoHasNoAddressIsNotThrownTogether) {
+  fail_often("", 100);
+  EXPECT_TRUE(guard.admits("", "dps1/a"));
+}
+
 TEST_F(GuessGuardTest, NoLimitMeansNone) {
   GuessGuard off(clock, {.failures_per_minute = 0, .failures_at_once = 1});
   for (int i = 0; i < 100; ++i) off.failed(kBad, "dps1/a");

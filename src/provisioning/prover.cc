@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
+#include "base/time_text.h"
 #include "errors/dps.h"
 #include "provisioning/keys.h"
 #include "provisioning/registration.h"
 
 namespace doppel::provisioning {
 namespace {
+
+constexpr std::size_t kGroupsNotedMax = 10;  // that did not fit, one by one
 
 std::unexpected<Error> refuse(std::string reason) {
   return fail(errors::dps::kUnauthorized, std::move(reason));
@@ -71,31 +74,38 @@ Proven proven_by_keys(std::shared_ptr<const Enrollment> enrollment, std::string 
 
 }  // namespace
 
-Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof proof) const {
+Task<Result<Proven>> Prover::prove(Instance instance, RegistrationId id, Proof proof,
+                                   Trail trail) const {
   if (!is_valid_registration_id(id.view())) co_return refuse("not a registration ID");
   if (!proof.sas_token.empty()) {
-    co_return co_await prove_by_token(instance, id, std::move(proof));
+    co_return co_await prove_by_token(instance, id, std::move(proof), std::move(trail));
   }
   if (proof.certificates) {
-    co_return co_await prove_by_certificate(instance, id, std::move(proof.certificates));
+    co_return co_await prove_by_certificate(instance, id, std::move(proof.certificates),
+                                            std::move(trail));
   }
   co_return refuse("no proof was presented");
 }
 
-Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id,
-                                            Proof proof) const {
+Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id, Proof proof,
+                                            Trail trail) const {
   auto token = security::parse_sas(proof.sas_token);
   if (!token) co_return refuse(token.error().message);
+  if (trail) {
+    trail.note("token", Verdict::noted, "for {}, key name '{}', until {}", token->resource,
+               token->key_name, to_iso8601(token->expires()));
+  }
   if (auto good = check_token(*token, *instance, id.view()); !good) co_return fail(good.error());
 
   const auto snapshot = store_.snapshot();
   auto key = enrollment_key(instance->name, EnrollmentKind::individual, id.view());
   auto stored = co_await snapshot->get(key);
   if (!stored) co_return fail(std::move(stored.error()));
-  if (!*stored) co_return co_await prove_by_group(instance, id, *std::move(token), snapshot);
+  if (!*stored) co_return co_await prove_by_group(instance, id, *std::move(token), snapshot, trail);
 
   auto enrollment = codec_.decode(EnrollmentKind::individual, key, **stored);
   if (!enrollment) co_return fail(std::move(enrollment.error()));
+  trail.set_known();
   // The first entry found decides: an individual one hides every group, whatever its attestation.
   if ((*enrollment)->attestation == AttestationType::tpm) {
     auto proven = tpm_.prove(*instance, id, **enrollment, *token, proof.tpm);
@@ -120,13 +130,16 @@ Task<Result<Proven>> Prover::prove_by_token(Instance instance, RegistrationId id
 
 Task<Result<Proven>> Prover::prove_by_group(Instance instance, RegistrationId id,
                                             security::SasToken token,
-                                            std::shared_ptr<const store::Snapshot> snapshot) const {
+                                            std::shared_ptr<const store::Snapshot> snapshot,
+                                            Trail trail) const {
+  trail.note("enrollment", Verdict::skipped, "there is no individual one of this registration ID");
   const auto now = clock_.now();
   // The token does not name its group. A device that was here before is asked for its group first.
   auto record = co_await snapshot->get(registration_key(instance->name, id.view()));
   if (!record) co_return fail(std::move(record.error()));
   std::string first_key;
   if (*record) {
+    trail.set_known();
     if (auto known = decode_registration(**record); known && !known->group.empty()) {
       first_key = enrollment_key(instance->name, EnrollmentKind::group, known->group);
     }
@@ -151,17 +164,29 @@ Task<Result<Proven>> Prover::prove_by_group(Instance instance, RegistrationId id
   auto groups = co_await snapshot->scan(prefix, store::after_prefix(prefix), kGroupsMax);
   if (!groups) co_return fail(std::move(groups.error()));
   std::string reason = "no enrollment covers this registration ID";
+  std::size_t passed_over = 0;
+  const auto pass_over = [&](const Enrollment& group, std::string_view why) {
+    if (++passed_over > kGroupsNotedMax) return;
+    trail.note("enrollment", Verdict::skipped, "group {}: {}", group.id, why);
+  };
   for (store::Entry& entry : *groups) {
     if (entry.key == first_key) continue;
     auto group = codec_.decode(EnrollmentKind::group, entry.key, entry.value);
     if (!group) co_return fail(std::move(group.error()));
-    if ((*group)->attestation != AttestationType::symmetric_key) continue;
+    if ((*group)->attestation != AttestationType::symmetric_key) {
+      pass_over(**group, "wants another attestation");
+      continue;
+    }
     auto keys = verify_derived(token, (*group)->keys, id.view(), now);
     if (keys) {
       co_return proven_by_keys(*group, std::move(entry.key), std::move(entry.value),
                                *std::move(keys));
     }
+    pass_over(**group, keys.error().message);
     reason = fmt::format("no enrollment group's key made the token: {}", keys.error().message);
+  }
+  if (passed_over > kGroupsNotedMax) {
+    trail.note("enrollment", Verdict::skipped, "and {} groups more", passed_over - kGroupsNotedMax);
   }
   co_return refuse(std::move(reason));
 }

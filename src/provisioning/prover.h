@@ -17,6 +17,7 @@
 #include "hub/api.h"
 #include "provisioning/enrollment_codec.h"
 #include "provisioning/tpm_attestation.h"
+#include "provisioning/trace.h"
 #include "resources/catalog.h"
 #include "security/certificate.h"
 #include "security/sas.h"
@@ -58,18 +59,22 @@ class Prover {
       : store_(store), codec_(codec), clock_(clock), tpm_(tpm) {}
 
   // Errors: Unauthorized for whatever is wrong with the proof, its message the reason for the log
-  // (clients never see it); unavailable and internal from below. Any thread.
-  Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;
+  // (clients never see it); unavailable and internal from below. What was looked at, and why it did
+  // not fit, is noted in `trail`. Any thread.
+  Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof,
+                             Trail trail = {}) const;
 
  private:
-  Task<Result<Proven>> prove_by_token(Instance instance, RegistrationId id, Proof proof) const;
+  Task<Result<Proven>> prove_by_token(Instance instance, RegistrationId id, Proof proof,
+                                      Trail trail) const;
   Task<Result<Proven>> prove_by_group(Instance instance, RegistrationId id,
                                       security::SasToken token,
-                                      std::shared_ptr<const store::Snapshot> snapshot) const;
+                                      std::shared_ptr<const store::Snapshot> snapshot,
+                                      Trail trail) const;
   // prover_x509.cc
   using Certificates = std::shared_ptr<const security::PresentedChain>;
   Task<Result<Proven>> prove_by_certificate(Instance instance, RegistrationId id,
-                                            Certificates shown) const;
+                                            Certificates shown, Trail trail) const;
 
   store::Store& store_;
   const EnrollmentCodec& codec_;

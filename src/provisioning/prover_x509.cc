@@ -231,9 +231,13 @@ Task<Result<std::optional<FoundEnrollment>>> find_block(const CertificateIndex& 
 }  // namespace
 
 Task<Result<Proven>> Prover::prove_by_certificate(Instance instance, RegistrationId id,
-                                                  Certificates shown) const {
+                                                  Certificates shown, Trail trail) const {
   const auto now = clock_.now();
   const Certificate& leaf = shown->leaf;
+  if (trail) {
+    trail.note("certificate", Verdict::noted, "{}, issued by {}, until {}; {} more were sent",
+               leaf.subject(), leaf.issuer(), leaf.not_after(), shown->others.size());
+  }
   if (auto good = check_leaf(leaf, id.view(), now); !good) co_return fail(std::move(good.error()));
 
   const auto snapshot = store_.snapshot();
@@ -247,6 +251,7 @@ Task<Result<Proven>> Prover::prove_by_certificate(Instance instance, Registratio
     // The first entry found decides: an individual one hides every group, whatever its attestation.
     auto enrollment = codec_.decode(EnrollmentKind::individual, deciding.key, **stored);
     if (!enrollment) co_return fail(std::move(enrollment.error()));
+    trail.set_known();
     if (!(*enrollment)->x509) {
       co_return distrust("the individual enrollment wants another attestation");
     }
@@ -263,11 +268,19 @@ Task<Result<Proven>> Prover::prove_by_certificate(Instance instance, Registratio
     if (!found) co_return fail(std::move(found.error()));
     deciding = std::move(found->group);
     path = std::move(found->path);
+    if (trail) {
+      trail.note("certificate", Verdict::passed, "a path of {} leads to {}, which group {} names",
+                 path.size(), path.back().subject(), deciding.enrollment->id);
+    }
   }
   if (!deciding.enrollment->enabled) co_return proven_by_leaf(std::move(deciding), leaf);
   auto block = co_await find_block(index, std::move(path), deciding.key);
   if (!block) co_return fail(std::move(block.error()));
-  if (*block) deciding = **std::move(block);
+  if (*block) {
+    deciding = **std::move(block);
+    trail.note("enrollment", Verdict::refused, "{} is disabled and names a certificate of the path",
+               deciding.enrollment->id);
+  }
   co_return proven_by_leaf(std::move(deciding), leaf);
 }
 

@@ -138,7 +138,7 @@ Task<Result<Proven>> Registrar::prove(Instance instance, RegistrationId id, Proo
 Task<Result<OperationStatus>> Registrar::register_device(RegisterRequest request) {
   if (stop_.stop_requested()) co_return fail(errors::dps::kUnavailable);
   const Trail trail = request.trail;
-  auto proven = co_await prover_.prove(request.instance, request.id, request.proof);
+  auto proven = co_await prover_.prove(request.instance, request.id, request.proof, trail);
   if (!proven) {
     trail.note("proof", Verdict::refused, "{}", proven.error().message);
     co_return fail(std::move(proven.error()));
@@ -169,8 +169,8 @@ Task<Result<OperationStatus>> Registrar::start(RegisterRequest request, Proven p
   const std::shared_ptr<Operation> operation = begun->operation;
   const Trail trail = request.trail;
   trail.set_operation(operation->id());
-  if (proven->tpm) {
-    auto used = tpm_.use(*request.instance, request.id, *proven->tpm, operation);
+  if (proven.tpm) {
+    auto used = tpm_.use(*request.instance, request.id, *proven.tpm, operation);
     if (!used) {
       if (begun->is_new) operations_.finish(operation, fail(Error(used.error())));
       co_return fail(std::move(used.error()));
@@ -247,8 +247,13 @@ Task<Result<OperationStatus>> Registrar::go_on(Instance instance, RegistrationId
                           .id = id,
                           .proof = std::move(proof),
                           .payload = std::move(approval.payload),
+                          .csr = {},
                           .api_version = approval.api_version,
                           .tracking_id = deps_.random.uuid()};
+  if (!approval.csr.empty()) {
+    auto csr = security::CertificateRequest::parse(approval.csr);
+    if (csr) request.csr = *std::move(csr);
+  }
   request.trail = deps_.traces.begin({.instance = instance->name,
                                       .registration_id = id.view(),
                                       .tracking_id = request.tracking_id,
@@ -368,6 +373,7 @@ Task<Result<bool>> Registrar::waits_for_approval(std::shared_ptr<Job> job) {
   asked.wanted.group = enrollment.id;
   asked.wanted.api_version = request.api_version;
   asked.wanted.payload = request.payload;
+  if (request.csr) asked.wanted.csr = base64_encode(request.csr->der());
   asked.wanted.proof = to_string(enrollment.attestation);
   asked.wanted.requested = deps_.clock.now();
   auto state = co_await ask_approval(deps_.store, std::move(asked));

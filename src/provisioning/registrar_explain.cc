@@ -107,7 +107,7 @@ Task<Result<AttemptRecord>> Registrar::explain(ExplainRequest request) {
     }
     request.proof.sas_token = *std::move(token);
   }
-  auto proven = co_await prover_.prove(request.instance, request.id, request.proof);
+  auto proven = co_await prover_.prove(request.instance, request.id, request.proof, trail);
   if (!proven) {
     trail.note("proof", Verdict::refused, "{}", proven.error().message);
     trail.finish("refused", error_code(proven.error()), proven.error().message);

@@ -147,6 +147,15 @@ evp_pkey_st* CertificateRequest::key() const {
   return X509_REQ_get0_pubkey(static_cast<X509_REQ*>(request_.get()));
 }
 
+std::string CertificateRequest::der() const {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509_REQ(static_cast<X509_REQ*>(request_.get()), &bytes);
+  check(size > 0, "OpenSSL writes a request it has read");
+  std::string der(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  OPENSSL_free(bytes);
+  return der;
+}
+
 std::optional<std::string> CertificateRequest::common_name() const {
   return only_common_name(X509_REQ_get_subject_name(static_cast<X509_REQ*>(request_.get())));
 }

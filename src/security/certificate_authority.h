@@ -32,6 +32,7 @@ class CertificateRequest {
   // Whether `certificate` is for this request's key.
   bool has_key_of(const Certificate& certificate) const;
   evp_pkey_st* key() const;
+  std::string der() const;
 
  private:
   explicit CertificateRequest(std::shared_ptr<void> request) : request_(std::move(request)) {}

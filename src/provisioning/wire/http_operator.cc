@@ -192,6 +192,15 @@ Task<Result<http::Response>> OperatorApi::explain(Call call) {
                         .calls_webhook = is_true(*body, "callWebhook"),
                         .tracking_id = call.request.tracking_id};
   wanted.proof.sas_token = json::get_string_or(*body, "token", "");
+  if (const auto pem = json::find_string(*body, "certificate"); pem && !pem->empty()) {
+    auto chain = security::Certificate::parse_chain(*pem, security::kPresentedMax + 1);
+    if (!chain) {
+      co_return fail(errors::dps::kBadRequest, "certificate: " + chain.error().message);
+    }
+    security::PresentedChain shown{.leaf = chain->front()};
+    shown.others.assign(std::next(chain->begin()), chain->end());
+    wanted.proof.certificates = std::make_shared<const security::PresentedChain>(std::move(shown));
+  }
   auto explained = co_await provisioning_.registrar().explain(std::move(wanted));
   if (!explained) co_return fail(std::move(explained.error()));
   co_return http::Response::json(200, json::write(to_json(*explained)));
