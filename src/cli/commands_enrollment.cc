@@ -152,51 +152,39 @@ std::vector<Option> options_of(const Kind& kind, std::initializer_list<Option> m
   return options;
 }
 
-}  // namespace
+const Option kEtag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
+const Option kShowKeys{.names = "--show-keys,--keys",
+                       .help = "Include the symmetric keys",
+                       .kind = Option::Kind::flag};
+const Option kRemoveCertificate{.names = "--remove-certificate,--rc",
+                                .help = "Take the primary certificate away",
+                                .kind = Option::Kind::flag};
+const Option kRemoveSecondary{.names = "--remove-secondary-certificate,--rsc",
+                              .help = "Take the secondary certificate away",
+                              .kind = Option::Kind::flag};
 
-std::vector<Command> enrollment_commands() {
+std::vector<Command> group_enrollment_commands() {
   const Option group_id{.names = "--enrollment-id,--eid",
                         .help = "Enrollment group (default: the one of the profile)"};
   const Option new_group_id{.names = "--enrollment-id,--eid",
                             .help = "Name of the enrollment group",
                             .is_required = true};
-  const Option registration{.names = "--registration-id,--rid,--enrollment-id,--eid",
-                            .help = "Registration ID",
-                            .is_required = true};
-  const Option new_registration{
-      .names = "--registration-id,--rid,--enrollment-id,--eid",
-      .help = "Registration ID (default for a TPM: the one the SDKs make of its key)"};
-  const Option attestation{
-      .names = "--attestation-type,--at",
-      .help = "symmetricKey, x509 or tpm (default: what the other options suggest)"};
   const Option group_attestation{
       .names = "--attestation-type,--at",
       .help = "symmetricKey or x509 (default: what the other options suggest)"};
-  const Option remove_certificate{.names = "--remove-certificate,--rc",
-                                  .help = "Take the primary certificate away",
-                                  .kind = Option::Kind::flag};
-  const Option remove_secondary{.names = "--remove-secondary-certificate,--rsc",
-                                .help = "Take the secondary certificate away",
-                                .kind = Option::Kind::flag};
-  const Option etag{.names = "--etag,-e", .help = "Only if the etag is still this one"};
-  const Option show_keys{.names = "--show-keys,--keys",
-                         .help = "Include the symmetric keys",
-                         .kind = Option::Kind::flag};
   const std::vector<std::string> groups = {"enrollmentGroupId", "provisioningStatus",
                                            "allocationPolicy", "etag"};
-  const std::vector<std::string> individuals = {"registrationId", "deviceId", "provisioningStatus",
-                                                "allocationPolicy", "etag"};
   return {
       {"iot dps enrollment-group create",
        "Create an enrollment group: for devices whose key or certificate comes from the group's",
        options_of(kGroupKind, {new_group_id, group_attestation}), with(create, kGroupKind), groups},
       {"iot dps enrollment-group show",
        "Show an enrollment group",
-       {kDps, kGroup, group_id, show_keys},
+       {kDps, kGroup, group_id, kShowKeys},
        with(show, kGroupKind),
        groups},
       {"iot dps enrollment-group update", "Change an enrollment group",
-       options_of(kGroupKind, {group_id, etag, remove_certificate, remove_secondary}),
+       options_of(kGroupKind, {group_id, kEtag, kRemoveCertificate, kRemoveSecondary}),
        with(update, kGroupKind), groups},
       {"iot dps enrollment-group list",
        "List the enrollment groups",
@@ -205,7 +193,7 @@ std::vector<Command> enrollment_commands() {
        groups},
       {"iot dps enrollment-group delete",
        "Delete an enrollment group; its devices stay registered",
-       {kDps, kGroup, new_group_id, etag},
+       {kDps, kGroup, new_group_id, kEtag},
        with(remove, kGroupKind),
        {}},
       {"iot dps enrollment-group compute-device-key",
@@ -217,17 +205,33 @@ std::vector<Command> enrollment_commands() {
         {.names = "--key,--symmetric-key", .help = "Group key (default: the group's primary key)"}},
        compute_device_key,
        {}},
+  };
+}
+
+std::vector<Command> individual_enrollment_commands() {
+  const Option registration{.names = "--registration-id,--rid,--enrollment-id,--eid",
+                            .help = "Registration ID",
+                            .is_required = true};
+  const Option new_registration{
+      .names = "--registration-id,--rid,--enrollment-id,--eid",
+      .help = "Registration ID (default for a TPM: the one the SDKs make of its key)"};
+  const Option attestation{
+      .names = "--attestation-type,--at",
+      .help = "symmetricKey, x509 or tpm (default: what the other options suggest)"};
+  const std::vector<std::string> individuals = {"registrationId", "deviceId", "provisioningStatus",
+                                                "allocationPolicy", "etag"};
+  return {
       {"iot dps enrollment create",
        "Create an individual enrollment: for one device, by key, certificate or TPM",
        options_of(kIndividual, {new_registration, attestation}), with(create, kIndividual),
        individuals},
       {"iot dps enrollment show",
        "Show an individual enrollment",
-       {kDps, kGroup, registration, show_keys},
+       {kDps, kGroup, registration, kShowKeys},
        with(show, kIndividual),
        individuals},
       {"iot dps enrollment update", "Change an individual enrollment",
-       options_of(kIndividual, {registration, etag, remove_certificate, remove_secondary}),
+       options_of(kIndividual, {registration, kEtag, kRemoveCertificate, kRemoveSecondary}),
        with(update, kIndividual), individuals},
       {"iot dps enrollment list",
        "List the individual enrollments",
@@ -236,10 +240,18 @@ std::vector<Command> enrollment_commands() {
        individuals},
       {"iot dps enrollment delete",
        "Delete an individual enrollment",
-       {kDps, kGroup, registration, etag},
+       {kDps, kGroup, registration, kEtag},
        with(remove, kIndividual),
        {}},
   };
+}
+
+}  // namespace
+
+std::vector<Command> enrollment_commands() {
+  std::vector<Command> commands = group_enrollment_commands();
+  for (Command& command : individual_enrollment_commands()) commands.push_back(std::move(command));
+  return commands;
 }
 
 }  // namespace doppel::cli
