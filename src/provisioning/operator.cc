@@ -12,6 +12,7 @@ namespace doppel::provisioning {
 namespace {
 
 constexpr std::string_view kTwinIdTag = "dtId";
+constexpr Duration kLookElsewhereMax = std::chrono::seconds(20);
 
 // The digital twin of a device: the one its tag names, else the one named like it (DESIGN 4).
 DigitalTwinId twin_of(const std::optional<hub::DeviceTwin>& twin, const DeviceId& device) {
@@ -71,16 +72,37 @@ struct Operator::Removal {
   Instance instance;
   std::string id;
   std::string if_match;
+  std::optional<RemoteIdentity> elsewhere;
 };
 
+Task<Result<std::optional<RemoteIdentity>>> Operator::look_elsewhere(Instance instance,
+                                                                     std::string id,
+                                                                     std::stop_token stop) {
+  auto record = co_await deps_.enrollments.get_registration(instance, std::move(id));
+  if (!record) co_return fail(std::move(record.error()));
+  if (!record->is_remote) co_return std::nullopt;
+  const resources::LinkedHub* linked = instance->find_linked_hub(record->hub.view());
+  if (linked == nullptr) co_return std::nullopt;  // nobody can reach it any more
+  RemoteSaga::Request request{
+      .place = {.instance = instance->name, .hub = record->hub.str(), .device = record->device_id},
+      .address = address_of(*linked),
+      .operation = {},
+      .until = deps_.clock.steady() + kLookElsewhereMax,
+      .stop = std::move(stop)};
+  co_return co_await deps_.remotes.find(std::move(request));
+}
+
 Task<Result<json::Object>> Operator::deprovision(Instance instance, std::string id,
-                                                 std::string if_match) {
+                                                 std::string if_match, std::stop_token stop) {
+  auto elsewhere = co_await look_elsewhere(instance, id, std::move(stop));
+  if (!elsewhere) co_return fail(std::move(elsewhere.error()));
   auto removal = std::make_shared<const Removal>(
-      Removal{std::move(instance), std::move(id), std::move(if_match)});
+      Removal{std::move(instance), std::move(id), std::move(if_match), *std::move(elsewhere)});
   std::function<Task<Result<json::Object>>(store::Transaction&)> body =
       [this, removal](store::Transaction& tx) { return deprovision_in(tx, removal); };
   auto report = co_await store::transact<json::Object>(deps_.store, std::move(body));
   if (report) {
+    if (removal->elsewhere) deps_.remotes.wake();
     log::info("provisioning.deprovisioned",
               {{"instance", removal->instance->name}, {"registration_id", removal->id}});
   }
@@ -104,7 +126,15 @@ Task<Result<json::Object>> Operator::deprovision_in(store::Transaction& tx,
                       {"assignedHub", record->assigned_hub},
                       {"identityRemoved", false},
                       {"digitalTwinsRemoved", json::Array{}}};
-  if (deps_.catalog()->find_hub(record->hub.view()) != nullptr) {
+  if (record->is_remote && removal->elsewhere) {
+    const resources::LinkedHub* linked = removal->instance->find_linked_hub(record->hub.view());
+    if (linked == nullptr) co_return fail(errors::dps::kConflict);
+    auto staged = co_await deps_.remotes.stage_removal(
+        tx, {.instance = instance, .hub = record->hub.str(), .device = record->device_id},
+        address_of(*linked), removal->elsewhere->identity(record->device_id).generation);
+    if (!staged) co_return fail(std::move(staged.error()));
+    report["identityRemoved"] = true;
+  } else if (!record->is_remote && deps_.catalog()->find_hub(record->hub.view()) != nullptr) {
     auto removed = co_await remove_device(tx, *record, report);
     if (!removed) co_return fail(std::move(removed.error()));
   }

@@ -15,6 +15,7 @@
 #include "json/value.h"
 #include "provisioning/allocation.h"
 #include "provisioning/enrollments.h"
+#include "provisioning/remote_saga.h"
 #include "resources/catalog.h"
 #include "store/store.h"
 
@@ -32,14 +33,17 @@ class Operator {
     functions::Functions& functions;
     WebhookClient& webhooks;
     Enrollments& enrollments;
+    RemoteSaga& remotes;
   };
   explicit Operator(Deps deps) : deps_(std::move(deps)) {}
 
   // Takes back what a registration gave: the record, the identity with its device twin, the digital
   // twin with its relationships, in one commit with the lifecycle event. The enrollment stays: who
   // shall not come back is disabled first. What is gone already is no error, but the record must be
-  // there. Errors: RegistrationNotFound, EtagMismatch.
-  Task<Result<json::Object>> deprovision(Instance instance, std::string id, std::string if_match);
+  // there. An identity in a hub elsewhere is removed after the commit, which records that it must
+  // be. Errors: RegistrationNotFound, EtagMismatch; those of RemoteHub.
+  Task<Result<json::Object>> deprovision(Instance instance, std::string id, std::string if_match,
+                                         std::stop_token stop = {});
 
   // Sends the allocation function of an enrollment a request as for a device, and tells what it
   // answered, how long it took and what would come of it. A built-in function runs as well, but
@@ -56,6 +60,9 @@ class Operator {
   struct Removal;
   Task<Result<json::Object>> deprovision_in(store::Transaction& tx,
                                             std::shared_ptr<const Removal> removal);
+  // What the hub elsewhere says of the registration's identity; nothing for our own hubs.
+  Task<Result<std::optional<RemoteIdentity>>> look_elsewhere(Instance instance, std::string id,
+                                                             std::stop_token stop);
   Task<Status> remove_device(store::Transaction& tx, const Registration& record,
                              json::Object& report);
   Task<json::Object> test_builtin(std::string app, json::Value request, Instance instance);

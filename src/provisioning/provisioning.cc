@@ -61,7 +61,8 @@ Provisioning::Provisioning(Deps deps)
                                .hubs = deps_.hubs,
                                .functions = deps_.functions,
                                .webhooks = deps_.webhooks,
-                               .enrollments = enrollments_}) {}
+                               .enrollments = enrollments_,
+                               .remotes = remotes_}) {}
 
 Instance Provisioning::find_by_scope(std::string_view id_scope) const {
   const auto catalog = deps_.catalog();

@@ -122,6 +122,7 @@ class Registrar {
   Task<Result<std::string>> imagine_token(const ExplainRequest& request, const Trail& trail) const;
   Task<void> explain_proven(std::shared_ptr<Job> job, bool calls_webhook);
   Task<bool> explain_approval(std::shared_ptr<Job> job);
+  Task<Result<Registration>> explain_assignment(std::shared_ptr<Job> job);
   Task<Result<OperationStatus>> start(RegisterRequest request, Proven proven,
                                       std::string operation_id);
   Task<Result<OperationStatus>> go_on(Instance instance, RegistrationId id, Proof proof,

@@ -13,6 +13,8 @@ namespace doppel::provisioning {
 namespace {
 
 constexpr std::size_t kNamedGroupsMax = 10;
+constexpr Duration kExplainRemoteMax = std::chrono::seconds(10);
+constexpr int kExplainLooksMax = 4;
 
 Result<std::string> token_by(const resources::Dps& instance, const RegistrationId& id,
                              const Enrollment& enrollment, TimePoint now) {
@@ -148,8 +150,14 @@ Task<void> Registrar::explain_proven(std::shared_ptr<Job> job, bool calls_webhoo
   }
   auto asked = co_await ask_webhook(job);
   if (!asked) co_return trail.finish("failed", error_code(asked.error()), asked.error().message);
-  store::Transaction tx(deps_.store);  // never committed
-  auto assigned = co_await assign(tx, job);
+  job->remote->until = deps_.clock.steady() + kExplainRemoteMax;
+  auto assigned = co_await explain_assignment(job);
+  if (!assigned && assigned.error().service == &kMakeFirst) {
+    trail.note("remote hub", Verdict::skipped, "{} would be made on {}",
+               job->remote->lacks->device.view(), job->remote->lacks->hub);
+    trail.set_assignment(job->remote->lacks->hub, job->remote->lacks->device.view(), 0);
+    co_return trail.finish("assigned");
+  }
   if (!assigned) {
     co_return trail.finish(may_pass(assigned.error().code) ? "error" : "failed",
                            error_code(assigned.error()), assigned.error().message);
@@ -157,6 +165,19 @@ Task<void> Registrar::explain_proven(std::shared_ptr<Job> job, bool calls_webhoo
   trail.set_assignment(assigned->assigned_hub, assigned->device_id.view(), 0);
   trail.note("commit", Verdict::skipped, "this was an explanation: nothing is written");
   trail.finish("assigned");
+}
+
+// The transaction of a registration on what hubs elsewhere say; they are looked at, not changed.
+Task<Result<Registration>> Registrar::explain_assignment(std::shared_ptr<Job> job) {
+  for (int looks = 0;; ++looks) {
+    store::Transaction tx(deps_.store);  // never committed
+    auto assigned = co_await assign(tx, job);
+    if (assigned || assigned.error().service != &kLookFirst || looks == kExplainLooksMax) {
+      co_return assigned;
+    }
+    auto looked = co_await look(job);
+    if (!looked) co_return fail(std::move(looked.error()));
+  }
 }
 
 // Whether it ends here, waiting or turned away.

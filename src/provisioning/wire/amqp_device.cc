@@ -214,6 +214,7 @@ std::shared_ptr<AmqpDeviceService::Device> AmqpDeviceService::make_device(
   device->call.proof = std::move(proof);
   device->call.api_version = kApiVersionDefault;
   device->call.transport = "amqp";
+  device->call.peer = connection.peer().address;
   connection.slot(this) = device;
   return device;
 }
@@ -244,17 +245,18 @@ void AmqpDeviceService::open(std::shared_ptr<amqp::Connection> connection,
                              std::move_only_function<void(std::optional<amqp::Condition>)> answer) {
   const auto device = std::static_pointer_cast<Device>(connection->slot(this));
   if (device == nullptr) return answer(std::nullopt);
-  if (device->call.instance == nullptr)
-    return answer(device->refuse(errors::dps::kUnauthorized, "unknown ID scope"));
+  if (const auto refused = device->api().check(device->call))
+    return answer(refusal_of(device->api().refuse(device->make_call(), *refused)));
   auto proving =
       provisioning_.registrar().prove(device->call.instance, device->call.id, device->call.proof);
-  spawn(std::move(proving),
-        [device, answer = std::move(answer)](const Result<Proven>& proven) mutable {
-          if (!proven)
-            return answer(refusal_of(device->api().refuse(device->make_call(), proven.error())));
-          device->is_proven = true;
-          answer(std::nullopt);
-        });
+  spawn(std::move(proving), [device,
+                             answer = std::move(answer)](const Result<Proven>& proven) mutable {
+    if (!proven)
+      return answer(refusal_of(device->api().refuse_proof(device->make_call(), proven.error())));
+    device->api().accept_proof(device->call);
+    device->is_proven = true;
+    answer(std::nullopt);
+  });
 }
 
 void AmqpDeviceService::on_attach(std::shared_ptr<amqp::Link> link) {

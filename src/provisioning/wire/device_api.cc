@@ -118,6 +118,9 @@ DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error) const
   static metrics::Counter& refused = metrics::counter("doppel_provisioning_refused_total",
                                                       "Requests of devices that were refused");
   refused.add();
+  if (service_error(error).code == Code::unauthenticated) {
+    provisioning_.guess_guard().failed(call.peer, subject_of(call));
+  }
   const ServiceError& service = service_error(error);
   log::warn("provisioning.refused", {{"tracking_id", call.tracking_id},
                                      {"registration_id", call.id.view()},
@@ -162,7 +165,6 @@ Trail DeviceApi::begin_trail(const DeviceCall& call, std::string_view name) cons
 
 DeviceAnswer DeviceApi::refuse(const DeviceCall& call, const Error& error,
                                const Trail& trail) const {
-  judge(call, &error);
   trail.finish("refused", service_error(error).number, error.message);
   return refuse(call, error);
 }
@@ -172,17 +174,15 @@ std::optional<Error> DeviceApi::check(const DeviceCall& call) const {
     return fail(errors::dps::kThrottled, "too many failed proofs from this address").error();
   }
   if (call.instance) return std::nullopt;
-  const Error unknown = fail(errors::dps::kUnauthorized, "unknown ID scope").error();
-  judge(call, &unknown);
-  return unknown;
+  return fail(errors::dps::kUnauthorized, "unknown ID scope").error();
 }
 
-void DeviceApi::judge(const DeviceCall& call, const Error* error) const {
-  if (error == nullptr) {
-    provisioning_.guess_guard().proven(call.peer, subject_of(call));
-  } else if (service_error(*error).code == Code::unauthenticated) {
-    provisioning_.guess_guard().failed(call.peer, subject_of(call));
-  }
+void DeviceApi::accept_proof(const DeviceCall& call) const {
+  provisioning_.guess_guard().proven(call.peer, subject_of(call));
+}
+
+DeviceAnswer DeviceApi::refuse_proof(const DeviceCall& call, const Error& error) const {
+  return refuse(call, error, begin_trail(call, "connect"));
 }
 
 // What is wrong with a body is told only to those who have proven themselves.
@@ -220,7 +220,7 @@ Task<DeviceAnswer> DeviceApi::register_device(DeviceCall call, std::string body)
                           .trail = trail};
   auto status = co_await provisioning_.registrar().register_device(std::move(request));
   if (!status) co_return refuse(call, status.error(), trail);
-  judge(call, nullptr);
+  accept_proof(call);
   co_return answer(*status);
 }
 

@@ -47,16 +47,20 @@ class DeviceApi {
   Task<DeviceAnswer> poll(DeviceCall call, std::string operation_id);
   Task<DeviceAnswer> look_up(DeviceCall call, std::string body);
 
-  // The answer for an error; logs it with the reason that clients are not told.
+  // The answer for an error; logs it with the reason that clients are not told. A bad proof is held
+  // against the peer's address.
   DeviceAnswer refuse(const DeviceCall& call, const Error& error) const;
+
+  // ---- For transports that judge a proof before there is a request. ----
+  // What every call begins with: nothing when it may go on.
+  std::optional<Error> check(const DeviceCall& call) const;
+  // The verdict on the proof of `call`: remembered and, if it is bad, traced and answered.
+  void accept_proof(const DeviceCall& call) const;
+  DeviceAnswer refuse_proof(const DeviceCall& call, const Error& error) const;
 
  private:
   Task<DeviceAnswer> refuse_body(DeviceCall call, Error error, Trail trail);
   Task<DeviceAnswer> challenge(DeviceCall call, Trail trail);
-  // What every call begins with: nothing when it may go on.
-  std::optional<Error> check(const DeviceCall& call) const;
-  // Remembers what the call said about its proof. Nothing: it was good.
-  void judge(const DeviceCall& call, const Error* error) const;
   Trail begin_trail(const DeviceCall& call, std::string_view name) const;
   // Notes a refusal that is worth a trace, and answers it.
   DeviceAnswer refuse(const DeviceCall& call, const Error& error, const Trail& trail) const;

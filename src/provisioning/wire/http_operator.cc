@@ -208,7 +208,8 @@ Task<Result<http::Response>> OperatorApi::explain(Call call) {
 
 Task<Result<http::Response>> OperatorApi::deprovision(Call call) {
   auto report = co_await provisioning_.operator_tools().deprovision(
-      call.instance, call.id(), std::string(call.request.headers.get_or("If-Match", "")));
+      call.instance, call.id(), std::string(call.request.headers.get_or("If-Match", "")),
+      call.request.stop);
   if (!report) co_return fail(std::move(report.error()));
   co_return http::Response::json(200, json::write(*report));
 }
