@@ -126,7 +126,7 @@ std::string device_path(const DeviceId& device) {
   return "/devices/" + percent_encode(device.view());
 }
 std::string twin_path(const DeviceId& device) { return "/twins/" + percent_encode(device.view()); }
-std::string quoted(std::string_view etag) { return fmt::format("\"{}\"", etag); }
+std::string in_quotes(std::string_view etag) { return fmt::format("\"{}\"", etag); }
 
 }  // namespace
 
@@ -216,8 +216,8 @@ Task<Result<RemoteIdentity>> RemoteHub::update(RemoteIdentity current, hub::Ensu
   }
   capabilities["iotEdge"] = wanted.iot_edge;
   body["capabilities"] = std::move(capabilities);
-  auto reply =
-      co_await call("PUT", device_path(wanted.device_id), quoted(current.etag), json::write(body));
+  auto reply = co_await call("PUT", device_path(wanted.device_id), in_quotes(current.etag),
+                             json::write(body));
   if (reply && reply->status == 404) {
     co_return fail(Code::precondition_failed, "the device was removed");
   }
@@ -226,7 +226,7 @@ Task<Result<RemoteIdentity>> RemoteHub::update(RemoteIdentity current, hub::Ensu
 }
 
 Task<Status> RemoteHub::remove(DeviceId device, std::string etag) const {
-  auto reply = co_await call("DELETE", device_path(device), quoted(etag), {});
+  auto reply = co_await call("DELETE", device_path(device), in_quotes(etag), {});
   if (reply && reply->status == 404) co_return Status();
   if (auto error = error_of(reply)) co_return fail(*std::move(error));
   co_return Status();
