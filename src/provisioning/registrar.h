@@ -88,6 +88,9 @@ class Registrar {
   // The blob that challenges a device's TPM; what it signs with the key in there proves it. Errors:
   // those of TpmAttestation::challenge.
   Task<Result<std::string>> challenge(Instance instance, RegistrationId id, TpmKeys keys);
+  // A challenge that proves nothing, for a device that will be refused where it can be told why.
+  // Errors: BadRequest (keys that are none), internal.
+  Result<std::string> empty_challenge(const TpmKeys& keys) const;
 
   // Whether `proof` is good; for connections that are judged before they register.
   Task<Result<Proven>> prove(Instance instance, RegistrationId id, Proof proof) const;

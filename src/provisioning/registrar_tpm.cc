@@ -10,6 +10,10 @@ Task<Result<std::string>> Registrar::challenge(Instance instance, RegistrationId
   return tpm_.challenge(std::move(instance), std::move(id), std::move(keys));
 }
 
+Result<std::string> Registrar::empty_challenge(const TpmKeys& keys) const {
+  return tpm_.wrap(keys, deps_.random.bytes(kTpmChallengeKeySize));
+}
+
 // A device that lost an answer still has the key it was sent before, and one that connects
 // meanwhile shall not be cut off: so the key that the hub has is delivered again, as long as it was
 // made for this very TPM.

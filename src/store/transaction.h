@@ -65,8 +65,8 @@ inline constexpr int kTransactAttemptsMax = 32;
 // Runs `body` on a fresh Transaction and commits it, again from the start whenever another commit
 // won, at most kTransactAttemptsMax times (then: conflict). An error of `body` ends it without a
 // commit. `body` may run several times, so it must have no effects but its staging. `body` is kept
-// alive by this task. `done`, if given, outlives the task and gets what the commit returned (no time
-// in it when nothing was staged).
+// alive by this task. `done`, if given, outlives the task and gets what the commit returned (no
+// time in it when nothing was staged).
 template <class T>
 Task<Result<T>> transact(Store& store, std::function<Task<Result<T>>(Transaction&)> body,
                          Committed* done = nullptr) {

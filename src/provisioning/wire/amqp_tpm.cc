@@ -79,6 +79,23 @@ struct TpmExchange::State {
     return true;
   }
 
+  void send_challenge(Answer& answer, std::string made) {
+    if (made.size() > kTpmSegmentsMax * kTpmSegmentSize) {
+      return refuse(answer, "the TPM's keys make a challenge that is too long");
+    }
+    blob = std::move(made);
+    stage = Stage::segments;
+    send_segment(answer);
+  }
+
+  // After a refusal in SASL Node's client waits in vain, and no client sees a reason. So the device
+  // goes on, with a challenge that will not help it, and is told after the open.
+  void send_empty_challenge(Answer& answer, const std::string& why) {
+    auto made = provisioning.registrar().empty_challenge(keys);
+    if (!made) return refuse(answer, why);
+    send_challenge(answer, *std::move(made));
+  }
+
   void send_segment(Answer& answer) {
     const auto sequence = static_cast<unsigned char>(sent / kTpmSegmentSize);
     const std::string_view part = std::string_view(blob).substr(sent, kTpmSegmentSize);
@@ -148,19 +165,17 @@ void TpmExchange::respond(std::string response, Answer answer) {
 
   state.keys.storage_root_key = std::move(content);
   auto instance = state.provisioning.find_by_scope(state.id_scope);
-  if (!instance) return state.refuse(answer, "unknown ID scope");
+  if (!instance) return state.send_empty_challenge(answer, "unknown ID scope");
   state.stage = Stage::over;  // until the challenge is there nothing may come
   auto made = state.provisioning.registrar().challenge(
       std::move(instance), RegistrationId(state.registration_id), state.keys);
   spawn(std::move(made),
         [kept = state_, answer = std::move(answer)](Result<std::string> blob) mutable {
-          if (!blob) return kept->refuse(answer, blob.error());
-          if (blob->size() > kTpmSegmentsMax * kTpmSegmentSize) {
-            return kept->refuse(answer, "the TPM's keys make a challenge that is too long");
+          if (blob) return kept->send_challenge(answer, *std::move(blob));
+          if (blob.error().service != &errors::dps::kUnauthorized) {
+            return kept->refuse(answer, blob.error());
           }
-          kept->blob = *std::move(blob);
-          kept->stage = Stage::segments;
-          kept->send_segment(answer);
+          kept->send_empty_challenge(answer, blob.error().message);
         });
 }
 

@@ -43,8 +43,8 @@ class TpmExchange final : public amqp::SaslExchange {
   TpmExchange(Provisioning& provisioning, const std::shared_ptr<amqp::Connection>& connection,
               Present present);
 
-  // Refuses (outcome 1) where no challenge can be made: what cannot be read, an unknown scope or
-  // ID, another endorsement key.
+  // Refuses (outcome 1) where no challenge can be made: what cannot be read. An unknown scope or ID
+  // and another endorsement key get one that proves nothing.
   void respond(std::string response, Answer answer) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "errors/dps.h"
 #include "provisioning/tpm_testing.h"
 
 namespace doppel::provisioning {
@@ -162,9 +163,6 @@ TEST_F(AmqpTpmTest, RefusesWhereNoChallengeCanBeMade) {
   };
   const auto srk = zero(tpm.storage_root_key);
   EXPECT_EQ(end(init("tpm-1"), srk), Kind::challenge);
-  EXPECT_EQ(end(init("nobody"), srk), Kind::refused);
-  EXPECT_EQ(end(init("key-1"), srk), Kind::refused);
-  EXPECT_EQ(end(init("tpm-1", "0neFFFFFFFF"), srk), Kind::refused);
   EXPECT_EQ(end(init("tpm-1") + "x", srk), Kind::refused);
   EXPECT_EQ(end(init("tpm-1"), zero("no key")), Kind::refused);
   EXPECT_EQ(end(zero("scope only"), srk), Kind::refused);
@@ -172,6 +170,29 @@ TEST_F(AmqpTpmTest, RefusesWhereNoChallengeCanBeMade) {
   EXPECT_EQ(end("x" + init("tpm-1"), srk), Kind::refused);
   EXPECT_EQ(end(init("tpm-1"), ""), Kind::refused);
   EXPECT_EQ(end(zero(std::string(kTpmGatheredMax + 1, 'x')), srk), Kind::refused);
+}
+
+// Node's client waits in vain after a refusal in SASL; after the open every client sees the reason.
+TEST_F(AmqpTpmTest, LeavesAStrangerToTheOpen) {
+  ASSERT_TRUE(
+      put(EnrollmentKind::individual, "key-1", R"({"attestation":{"type":"symmetricKey"}})"));
+  ASSERT_TRUE(put_tpm("tpm-1"));
+  tpm = security::tpm::testing::SoftTpm::make_ec();  // not the one that was enrolled
+  for (const std::string id : {"nobody", "key-1", "tpm-1"}) {
+    restart();
+    send(init(id));
+    const auto key = tpm.activate(read_blob(send(zero(tpm.storage_root_key))));
+    ASSERT_TRUE(key) << id;
+    EXPECT_EQ(send(zero(tpm_token(id, *key))).kind, Kind::accepted);
+    ASSERT_EQ(presented.size(), 1u);
+    const auto proven =
+        run(provisioning.registrar().prove(instance(), RegistrationId(id), presented[0].proof));
+    ASSERT_FALSE(proven) << id;
+    EXPECT_EQ(proven.error().service, &errors::dps::kUnauthorized);
+  }
+  restart();
+  send(init("tpm-1", "0neFFFFFFFF"));
+  EXPECT_TRUE(tpm.activate(read_blob(send(zero(tpm.storage_root_key)))));
 }
 
 TEST_F(AmqpTpmTest, RefusesSegmentsOutOfTurnAndWithoutEnd) {
