@@ -190,9 +190,13 @@ TEST(Check, FindsOrphansBothWays) {
       {.body = R"({"value": [{"$dtId": "ok"}, {"$dtId": "stray"}, {"$dtId": "plain"}]})"});
   server.answer({.body = R"({"value": [{"name": "dps1",
       "properties": {"serviceOperationsHostName": "localhost"}}]})"});
-  server.answer({.body = R"([{"enrollmentGroupId": "g"}])"});
-  server.answer({.body = R"([{"registrationId": "ok", "deviceId": "ok", "status": "assigned"},
-                             {"registrationId": "r", "deviceId": "missing", "status": "assigned"}])"});
+  server.answer(
+      {.body = R"({"value": [{"name": "hub1", "properties": {"hostName": "localhost"}}]})"});
+  server.answer({.body = R"([
+      {"registrationId": "ok", "deviceId": "ok", "status": "assigned", "assignedHub": "localhost"},
+      {"registrationId": "r", "deviceId": "missing", "status": "assigned",
+       "assignedHub": "localhost"},
+      {"registrationId": "far", "deviceId": "far", "status": "assigned", "assignedHub": "other"}])"});
   const auto ran = run_line(server, {"check"});
   EXPECT_EQ(ran.status, 0) << ran.err;
   const auto findings = json::parse(ran.out).value().at("findings").as_array();

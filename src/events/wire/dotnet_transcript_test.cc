@@ -44,6 +44,11 @@ class DotnetTranscript : public EventHubFixture, private amqp::TokenAuthority {
     server_.engine =
         amqp::ConnectionEngine::server(server_.transport, pair.container, {.container_id = "s"});
   }
+  // What its links still have to tell refers to the service.
+  ~DotnetTranscript() override {
+    server_.engine->on_transport_closed();
+    run();
+  }
 
   // Plays a line and returns what the server says to it: for each frame the channel of the client's
   // session it belongs to, and its text. A header or SASL frame has no channel.
