@@ -113,6 +113,8 @@ class EventHubFixture : public ::testing::Test {
     };
     pair.open();
   }
+  // What the links still have to tell refers to the service.
+  ~EventHubFixture() override { pair.end(); }
 
   void grant(std::uint32_t rights, std::string resource = "localhost/eh1",
              TimePoint expires = TimePoint::max()) {

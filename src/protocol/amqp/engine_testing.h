@@ -211,9 +211,11 @@ class Pair {
       : Pair(nullptr, &shared, {}, std::move(client_options)) {}
   Pair(const Pair&) = delete;
   Pair& operator=(const Pair&) = delete;
-  // What the engines still have to tell refers to it.
-  ~Pair() {
-    for (auto* end : {&client, &server}) end->engine->on_transport_closed();
+  ~Pair() { end(); }
+  // Breaks the transport and lets the engines tell it. For whoever is told and goes before the pair
+  // does.
+  void end() {
+    for (auto* side : {&client, &server}) side->engine->on_transport_closed();
     executor.run_until_idle();
   }
 
